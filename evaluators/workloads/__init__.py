@@ -1,0 +1,1 @@
+"""Streams of expert loads: a calibrated generator and readers for public traces."""
