@@ -1,0 +1,5 @@
+"""Remembers: runs, programs, candidates, lineage, evaluations. The only room that knows SQLAlchemy.
+
+May import: `evaluators` (values and statistics), SQLAlchemy. Names: `Archive`, `RunRecord`, `CandidateRecord`,
+`EvaluationRecord`, `Standing`.
+"""
