@@ -59,6 +59,7 @@ class WorkloadResult:
         ceiling: proven upper bound of J on this workload.
         share: this workload's part of the score: ``100 * (J - baseline) / mean(reference - baseline)``
             with the mean over all workloads of the block, so that the score is the mean of the shares.
+        stderr: standard error of ``share``, from the spread inside the workload.
         metrics: the problem's further metrics on this workload, by name.
     """
 
@@ -68,11 +69,12 @@ class WorkloadResult:
     reference: float
     ceiling: float
     share: float
-    metrics: Mapping[str, float]
+    stderr: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what is not a finite number."""
-        for label in ("objective", "baseline", "reference", "ceiling", "share"):
+        for label in ("objective", "baseline", "reference", "ceiling", "share", "stderr"):
             if not math.isfinite(getattr(self, label)):
                 raise EvaluatorError(f"workload {self.name}: {label} is not finite")
         for name, value in self.metrics.items():
@@ -92,8 +94,8 @@ class Evaluation:
         outcome: what came of it.
         reason: one line, empty when the outcome is ok; may quote the candidate, truncated.
         score: mean of the workloads' shares; None unless the outcome is ok.
-        stderr: standard error of the score over workloads; None unless ok.
-        low: lower end of the two-sided 95 % interval (Student's t over workloads); None unless ok.
+        stderr: standard error of the score, from the spread inside each workload; None unless ok.
+        low: lower end of its two-sided 95 % interval; None unless ok.
         high: upper end of that interval; None unless ok.
         workloads: one result for each workload that was finished, in the order they ran.
         metrics: mean over workloads of each declared metric; complete when ok, else what there is.

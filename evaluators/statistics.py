@@ -68,3 +68,39 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
     if len(ours) != len(theirs):
         raise ValueError(f"paired samples differ in number: {len(ours)} and {len(theirs)}")
     return estimate([a - b for a, b in zip(ours, theirs, strict=True)])
+
+
+def batch_stderr(samples: Sequence[float], *, batches: int = 6) -> float:
+    """Standard error of the mean of an autocorrelated series, by non-overlapping batch means.
+
+    Neighbouring windows of a stream share their drift, so their plain standard error is too small; the
+    means of ``batches`` consecutive stretches are nearly independent (Law and Kelton, Simulation Modeling
+    and Analysis, section 9.5.3). A series shorter than two samples a batch uses one sample a batch.
+
+    Raises:
+        ValueError: fewer than two samples, which have no spread.
+    """
+    if len(samples) < 2:
+        raise ValueError("the spread of a series needs at least two samples")
+    count = min(batches, len(samples) // 2) if len(samples) >= 4 else len(samples)
+    edges = [round(index * len(samples) / count) for index in range(count + 1)]
+    means = [fmean(samples[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    return stdev(means) / math.sqrt(count)
+
+
+def stratified(means: Sequence[float], stderrs: Sequence[float], *, batches: int = 6) -> Estimate:
+    """Estimate the average of workloads of different kinds, each with its own standard error.
+
+    Every block holds the same kinds, so how far the kinds lie apart is no uncertainty of the average; only
+    the error inside each counts (stratified sampling with proportional allocation; Cochran, Sampling
+    Techniques, section 5.3). ``batches`` behind each standard error give the degrees of freedom.
+
+    Raises:
+        ValueError: no workloads, or not one standard error for each.
+    """
+    if not means or len(means) != len(stderrs):
+        raise ValueError(f"need one standard error for each mean, got {len(means)} and {len(stderrs)}")
+    stderr = math.sqrt(math.fsum(error * error for error in stderrs)) / len(means)
+    half = t_quantile(len(means) * (batches - 1)) * stderr
+    mean = fmean(means)
+    return Estimate(mean=mean, stderr=stderr, n=len(means), low=mean - half, high=mean + half)

@@ -1,0 +1,59 @@
+"""Joins the problem ``eplb`` with its workloads: generated streams, or the windows of a trace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from evaluators.eplb.problem import DECLARATION, HISTORY_WINDOWS, MIGRATION_COST, Eplb
+from evaluators.model import Split
+from evaluators.problem import ProblemError
+from evaluators.workloads.stream import LoadStream
+from evaluators.workloads.suite import build_streams, suite_digest
+from evaluators.workloads.traces import TraceError, trace_digest, trace_streams
+
+
+def make_problem(workload: str) -> Eplb:
+    """Build the problem on ``generated`` streams or on the trace at a path.
+
+    Raises:
+        ProblemError: the trace cannot be used; says why and how to mend it.
+    """
+    if workload == "generated":
+        return Eplb(_generated, _digest(suite_digest()))
+    path = Path(workload)
+    if not path.exists():
+        raise ProblemError(
+            f"no workload {workload!r}\nhint: use 'generated', or the path of a trace (see docs/eplb.md)"
+        )
+    try:
+        digest = trace_digest(path)
+        draw = partial(_traced, path)
+        for split in Split:
+            draw(split, bytes(32))
+    except TraceError as error:
+        raise ProblemError(str(error)) from error
+    return Eplb(draw, _digest(digest))
+
+
+def _generated(split: Split, seed: bytes) -> Sequence[LoadStream]:
+    return build_streams(split, seed)
+
+
+def _traced(path: Path, split: Split, seed: bytes) -> Sequence[LoadStream]:
+    return trace_streams(path, split, seed)
+
+
+def _digest(workloads: str) -> str:
+    """Digest of the streams' definition together with the constants that a score depends on."""
+    facts = {
+        "problem": DECLARATION.name,
+        "workloads": workloads,
+        "migration_cost": MIGRATION_COST,
+        "history_windows": HISTORY_WINDOWS,
+        "baseline": DECLARATION.baseline,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,37 @@
+"""Describes the machine that a measurement was made on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def cpu_model() -> str:
+    """The processor's marketing name, or its architecture where the kernel does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def usable_cpus() -> list[int]:
+    """CPUs that this process may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def describe_host(layers: Mapping[str, str]) -> dict[str, str]:
+    """Facts to store with a measurement: processor, kernel, versions, and what the sandbox enforces."""
+    facts = {
+        "cpu": cpu_model(),
+        "cpus": str(len(usable_cpus())),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "numpy": importlib.metadata.version("numpy"),
+    }
+    facts.update({f"sandbox {layer}": state for layer, state in layers.items()})
+    return facts

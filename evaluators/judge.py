@@ -1,0 +1,223 @@
+"""The trusted side: draws workloads, keeps references, runs programs in the sandbox, gives the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evaluators.guest import SandboxGuest
+from evaluators.host import describe_host
+from evaluators.model import Evaluation, EvaluatorError, Outcome, Split, WorkloadResult
+from evaluators.problem import Clock, Guest, Problem, RefusedError, Workload, seed_named
+from evaluators.screen import screen
+from evaluators.seeding import workload_seed
+from evaluators.statistics import batch_stderr, paired, stratified
+from sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# How far a value may lie above its proven ceiling before it is called impossible: rounding only.
+CEILING_SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standard:
+    """One workload with the marks that scores are read against, all measured by the judge itself."""
+
+    workload: Workload
+    baseline: tuple[float, ...]
+    reference: float
+    ceiling: float
+
+    @property
+    def baseline_objective(self) -> float:
+        """J of the baseline."""
+        return sum(self.baseline) / len(self.baseline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Workloads that all candidates of a stretch of the search meet, so that they compare pair by pair."""
+
+    split: Split
+    number: int
+    standards: tuple[Standard, ...]
+
+    @property
+    def span(self) -> float:
+        """Mean distance from baseline to reference, in the objective's unit: 100 score points."""
+        span = sum(s.reference - s.baseline_objective for s in self.standards) / len(self.standards)
+        if span <= 0:
+            raise EvaluatorError(
+                f"{self.split.value} block {self.number}: the reference is not better than the baseline "
+                f"(mean difference {span:.3g}), so no score can be given"
+            )
+        return span
+
+
+class Judge:
+    """Judges programs for one problem under one secret.
+
+    Args:
+        problem: what is judged.
+        secret: seeds every workload; see `evaluators.seeding`.
+        clock: the only clock that counts, in seconds.
+        cpu: pin programs to this CPU.
+    """
+
+    def __init__(self, problem: Problem, *, secret: bytes, clock: Clock, cpu: int | None = None) -> None:
+        self._problem = problem
+        self._secret = secret
+        self._clock = clock
+        facts = problem.declaration
+        self._sandbox = Sandbox(preload=facts.preload, array_module="numpy", cpu=cpu)
+        self._host = describe_host(self._sandbox.layers)
+
+    def close(self) -> None:
+        """End the sandbox and everything in it."""
+        self._sandbox.close()
+
+    def draw(self, split: Split, number: int) -> Sequence[Workload]:
+        """The workloads of a block, without their marks."""
+        return self._problem.workloads(split, workload_seed(self._secret, split, number))
+
+    def mark(self, workload: Workload) -> Standard:
+        """Measure baseline, reference and ceiling of one workload.
+
+        Raises:
+            EvaluatorError: the baseline itself fails, which is our fault and not a candidate's.
+        """
+        facts = self._problem.declaration
+        with ExitStack() as stack:
+
+            def open_seed(name: str) -> Guest:
+                return stack.enter_context(self._guest(seed_named(self._problem, name).source, []))
+
+            try:
+                with self._guest(seed_named(self._problem, facts.baseline).source, []) as guest:
+                    baseline = self._problem.play(workload, guest)
+                reference = self._problem.reference_objective(workload, open_seed)
+            except RefusedError as error:
+                raise EvaluatorError(
+                    f"problem {facts.name}, workload {workload.name}: the baseline or reference program "
+                    f"fails ({error.outcome.value}: {error.reason}); mend the seed or the problem"
+                ) from error
+        ceiling = self._problem.ceiling(workload)
+        if max(reference, baseline.objective) > ceiling + CEILING_SLACK:
+            raise EvaluatorError(f"workload {workload.name}: baseline or reference beyond the proven ceiling")
+        return Standard(
+            workload=workload, baseline=baseline.series, reference=reference, ceiling=ceiling
+        )
+
+    def block(self, split: Split, number: int) -> Block:
+        """Draw and mark a whole block."""
+        marked = tuple(self.mark(workload) for workload in self.draw(split, number))
+        return Block(split=split, number=number, standards=marked)
+
+    def evaluate(self, source: str, block: Block, *, rival: Sequence[float] | None = None) -> Evaluation:
+        """Judge one program on a block.
+
+        Args:
+            source: the program.
+            block: what it is measured on.
+            rival: the shares of another program on the same block; once enough workloads show with 95 %
+                confidence that ours falls behind it, the outcome is ``stopped``.
+        """
+        started = self._clock()
+        logs: list[str] = []
+        results: list[WorkloadResult] = []
+        verdict = self._screen(source) or self._play_all(source, block, rival, results, logs)
+        names = [metric.name for metric in self._problem.declaration.metrics]
+        metrics = {
+            name: sum(r.metrics[name] for r in results) / len(results) for name in names if results
+        }
+        outcome, reason = verdict or (Outcome.OK, "")
+        score = None if verdict else stratified([r.share for r in results], [r.stderr for r in results])
+        return Evaluation(
+            problem=self._problem.declaration.name,
+            split=block.split,
+            block=block.number,
+            digest=self._problem.digest,
+            outcome=outcome,
+            reason=reason,
+            score=score and score.mean,
+            stderr=score and score.stderr,
+            low=score and score.low,
+            high=score and score.high,
+            workloads=tuple(results),
+            metrics=metrics,
+            seconds=self._clock() - started,
+            host=self._host,
+            log="".join(logs),
+        )
+
+    def _screen(self, source: str) -> tuple[Outcome, str] | None:
+        facts = self._problem.declaration
+        reason = screen(
+            source, entry=facts.entry, parameters=facts.parameters, allowed_imports=facts.allowed_imports
+        )
+        return None if reason is None else (Outcome.REJECTED, reason)
+
+    def _play_all(
+        self,
+        source: str,
+        block: Block,
+        rival: Sequence[float] | None,
+        results: list[WorkloadResult],
+        logs: list[str],
+    ) -> tuple[Outcome, str] | None:
+        """Play the workloads in order, filling ``results``; returns why it stopped short, if it did."""
+        span = block.span
+        for standard in block.standards:
+            try:
+                with self._guest(source, logs) as guest:
+                    measured = self._problem.play(standard.workload, guest)
+            except RefusedError as error:
+                return error.outcome, f"{standard.workload.name}: {error.reason}"
+            if measured.objective > standard.ceiling + CEILING_SLACK:
+                return Outcome.QUARANTINED, (
+                    f"{standard.workload.name}: objective {measured.objective:.6f} lies beyond the proven "
+                    f"ceiling {standard.ceiling:.6f}; this is a fault of the evaluator, please report it"
+                )
+            gains = [100 * (a - b) / span for a, b in zip(measured.series, standard.baseline, strict=True)]
+            results.append(
+                WorkloadResult(
+                    name=standard.workload.name,
+                    objective=measured.objective,
+                    baseline=standard.baseline_objective,
+                    reference=standard.reference,
+                    ceiling=standard.ceiling,
+                    share=sum(gains) / len(gains),
+                    stderr=batch_stderr(gains),
+                    metrics=dict(measured.metrics),
+                )
+            )
+            stopped = self._raced_out(results, rival, len(block.standards))
+            if stopped:
+                return Outcome.STOPPED, stopped
+        return None
+
+    def _raced_out(
+        self, results: Sequence[WorkloadResult], rival: Sequence[float] | None, total: int
+    ) -> str | None:
+        done = len(results)
+        if rival is None or not self._problem.declaration.race_after <= done < total:
+            return None
+        behind = paired([r.share for r in results], rival[:done])
+        if behind.high >= 0:
+            return None
+        return f"behind its parent by {-behind.mean:.1f} points after {done} of {total} workloads"
+
+    @contextmanager
+    def _guest(self, source: str, logs: list[str]) -> Iterator[SandboxGuest]:
+        facts = self._problem.declaration
+        guest = SandboxGuest(self._sandbox, source, facts.entry, facts.limits, self._clock)
+        try:
+            yield guest
+        finally:
+            logs.append(guest.close())
+
+

@@ -1,0 +1,163 @@
+"""A pool of Ray actors, one for each CPU slot, each with a judge and a warm sandbox. The only module that knows Ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from evaluators.host import usable_cpus
+from evaluators.judge import Block, Judge, Standard
+from evaluators.model import Evaluation, EvaluatorError, Split
+from evaluators.problem import Workload
+from evaluators.serial import KEPT_BLOCKS
+from evaluators.tasks import Finished, PoolError, Task, WorkerSpec
+from sandbox import SandboxError
+
+
+class _Worker:
+    """Runs in a Ray actor: owns a judge; programs run in its sandbox, never in the actor itself."""
+
+    def __init__(self, spec: WorkerSpec, cpu: int | None) -> None:
+        self._judge: Judge = spec.judge(cpu)
+
+    def draw(self, split: Split, number: int) -> list[Workload]:
+        """The workloads of a block."""
+        return list(self._judge.draw(split, number))
+
+    def mark(self, workloads: list[Workload], index: int) -> Standard:
+        """Measure baseline, reference and ceiling of one workload."""
+        return self._judge.mark(workloads[index])
+
+    def assemble(self, split: Split, number: int, *standards: Standard) -> Block:
+        """Put a block together from what several workers marked."""
+        return Block(split=split, number=number, standards=standards)
+
+    def evaluate(self, task: Task, block: Block) -> Evaluation | str:
+        """Judge one program; a failure of ours comes back as text."""
+        try:
+            return self._judge.evaluate(task.source, block, rival=task.rival)
+        except (EvaluatorError, SandboxError) as error:
+            return f"{type(error).__name__}: {error}"
+
+    def ready(self) -> bool:
+        """Answer once the sandbox is warm."""
+        return True
+
+
+class RayPool:
+    """Judges several programs at a time in Ray actors on this machine.
+
+    Args:
+        spec: how each worker builds its judge.
+        workers: how many actors.
+        workloads_per_block: hook for problems whose number of workloads is known; found by drawing.
+
+    Raises:
+        PoolError: Ray or its workers do not start.
+    """
+
+    def __init__(self, spec: WorkerSpec, *, workers: int) -> None:
+        self._home = tempfile.TemporaryDirectory(prefix="evolve-ray-")
+        self._slots = workers
+        self._running: dict[Any, tuple[Task, int]] = {}
+        self._blocks: OrderedDict[tuple[Split, int], Any] = OrderedDict()
+        self._waiting: list[Task] = []
+        _start_ray(workers, Path(self._home.name))
+        cpus = usable_cpus()
+        remote = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(_Worker)
+        self._actors = [
+            remote.options(name=None).remote(spec, cpus[index % len(cpus)]) for index in range(workers)
+        ]
+        self._load = [0] * workers
+        try:
+            ray.get([actor.ready.remote() for actor in self._actors], timeout=120)
+        except Exception as error:
+            self.close()
+            raise PoolError(
+                f"the Ray workers do not start: {_root_cause(error)}\n"
+                "hint: try --pool serial, or evolve doctor"
+            ) from error
+
+    @property
+    def slots(self) -> int:
+        """How many programs are judged at the same time."""
+        return self._slots
+
+    def submit(self, task: Task) -> None:
+        """See `evaluators.tasks.EvaluationPool`."""
+        block = self._block(task.split, task.block)
+        index = min(range(self._slots), key=self._load.__getitem__)
+        self._load[index] += 1
+        self._running[self._actors[index].evaluate.remote(task, block)] = (task, index)
+
+    def next_finished(self, timeout_seconds: float) -> Finished | None:
+        """See `evaluators.tasks.EvaluationPool`."""
+        if not self._running:
+            return None
+        done, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_seconds)
+        if not done:
+            return None
+        task, index = self._running.pop(done[0])
+        self._load[index] -= 1
+        try:
+            result = ray.get(done[0])
+        except ray.exceptions.RayError as error:
+            # The block may have died with its worker: mark it anew rather than fail for ever.
+            self._blocks.pop((task.split, task.block), None)
+            return Finished(key=task.key, failure=_root_cause(error))
+        if isinstance(result, str):
+            return Finished(key=task.key, failure=result)
+        return Finished(key=task.key, evaluation=result)
+
+    def close(self) -> None:
+        """See `evaluators.tasks.EvaluationPool`."""
+        ray.shutdown()
+        self._home.cleanup()
+
+    def _block(self, split: Split, number: int) -> Any:
+        """A reference to the block; its workloads are marked by all workers together."""
+        key = (split, number)
+        if key not in self._blocks:
+            workloads = self._actors[0].draw.remote(split, number)
+            count = len(ray.get(workloads))
+            marked = [
+                self._actors[index % self._slots].mark.remote(workloads, index) for index in range(count)
+            ]
+            self._blocks[key] = self._actors[0].assemble.remote(split, number, *marked)
+            if len(self._blocks) > KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(key)
+        return self._blocks[key]
+
+
+def _start_ray(workers: int, home: Path) -> None:
+    """Start a quiet Ray of our own: no dashboard, no telemetry, loopback only, its token in a private home."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(home / "auth_token")
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            logging_level="ERROR",
+            log_to_driver=False,
+            configure_logging=False,
+            _node_ip_address="127.0.0.1",
+        )
+    except Exception as error:
+        raise PoolError(
+            f"Ray does not start: {_root_cause(error)}\nhint: try --pool serial, or evolve doctor"
+        ) from error
+
+
+def _root_cause(error: BaseException) -> str:
+    cause = getattr(error, "cause", None) or error
+    lines = [line for line in str(cause).splitlines() if line.strip()]
+    return f"{type(cause).__name__}: {lines[-1].strip() if lines else ''}"

@@ -1,0 +1,171 @@
+"""What a problem declares, and how it meets a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.model import Metric, Outcome, Split
+from sandbox import Limits
+from seeds import Seed
+
+Array = NDArray[Any]
+Clock = Callable[[], float]
+
+
+class ProblemError(RuntimeError):
+    """A problem or its workloads cannot be had; the message says what, where and how to mend it."""
+
+
+class RefusedError(Exception):
+    """A candidate failed on a workload. It is data, not a fault of ours: the judge turns it into an outcome."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a guest program answered: an array or JSON, unchecked, and how long it took in seconds."""
+
+    value: Any
+    seconds: float
+
+
+class Guest(Protocol):
+    """A program in its sandbox, in a fresh process; its module state lasts as long as the guest."""
+
+    def call(self, arguments: Mapping[str, Array | int | float | str | None], timeout_seconds: float) -> Reply:
+        """Call the program's entry with keywords.
+
+        Raises:
+            RefusedError: the program did not answer; carries the outcome and the reason.
+        """
+
+
+class Workload(Protocol):
+    """One thing to be measured on; whatever else it holds is its problem's business."""
+
+    @property
+    def name(self) -> str:
+        """Unique within a block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """How a program did on one workload.
+
+    Args:
+        series: the objective's samples in the order they arose (one a window); J is their mean.
+        metrics: the problem's further metrics on this workload, by name.
+    """
+
+    series: tuple[float, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def objective(self) -> float:
+        """The objective J, the mean of the series."""
+        return float(np.mean(self.series))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """A behaviour that tells candidates apart: a metric's name and the inner edges of its bins."""
+
+    metric: str
+    edges: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """The fixed facts of a problem.
+
+    Args:
+        name: name on the command line.
+        family: heading under which it is listed.
+        title: one line that says what is improved.
+        entry: the function that a candidate defines.
+        parameters: its parameters' names, in order; it is called with keywords.
+        optional_parameters: those that can be None.
+        allowed_imports: top-level modules that a candidate may import.
+        objective: what J measures and in which unit.
+        metrics: what else is measured.
+        descriptors: behaviours by which a search keeps variety.
+        baseline: the seed whose J is score 0.
+        reference: what score 100 means, in words.
+        limits: what one guest process may use.
+        preload: modules that a sandbox imports once, before any candidate.
+        race_after: how many workloads a candidate is always given before it may be raced out.
+    """
+
+    name: str
+    family: str
+    title: str
+    entry: str
+    parameters: tuple[str, ...]
+    optional_parameters: frozenset[str]
+    allowed_imports: frozenset[str]
+    objective: Metric
+    metrics: tuple[Metric, ...]
+    descriptors: tuple[Descriptor, ...]
+    baseline: str
+    reference: str
+    limits: Limits
+    preload: tuple[str, ...]
+    race_after: int
+
+
+class Problem(Protocol):
+    """The trusted side of one problem: workloads, how a program meets one, reference and proven bound."""
+
+    @property
+    def declaration(self) -> Declaration:
+        """The fixed facts."""
+
+    @property
+    def statement(self) -> str:
+        """What a proposer is told."""
+
+    @property
+    def seeds(self) -> tuple[Seed, ...]:
+        """Starting programs, the baseline among them."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that defines the workload set except a run's secret."""
+
+    def workloads(self, split: Split, seed: bytes) -> Sequence[Workload]:
+        """Draw a block of workloads, the cheapest first; a function of its arguments alone."""
+
+    def play(self, workload: Any, guest: Guest) -> Measured:
+        """Let a program meet a workload and measure it, checking every reply.
+
+        Raises:
+            RefusedError: a reply is illegal, late or missing.
+        """
+
+    def reference_objective(self, workload: Any, open_seed: Callable[[str], Guest]) -> float:
+        """J of the reference (score 100); ``open_seed`` starts an unmodified seed in a sandbox."""
+
+    def ceiling(self, workload: Any) -> float:
+        """A proven upper bound of J on this workload."""
+
+
+def seed_named(problem: Problem, name: str) -> Seed:
+    """The seed of that name.
+
+    Raises:
+        ProblemError: the problem has no such seed.
+    """
+    for seed in problem.seeds:
+        if seed.name == name:
+            return seed
+    names = ", ".join(seed.name for seed in problem.seeds)
+    raise ProblemError(f"problem {problem.declaration.name} has no seed {name!r}; it has {names}")

@@ -1,0 +1,56 @@
+"""Finds problems: the built-in ones by name, a user's own by the path of its file or folder."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import cast
+
+from evaluators.problem import Problem, ProblemError
+
+BUILT_IN = {"eplb": "evaluators.eplb.suite"}
+"""Problem name to the module whose ``make_problem(workload)`` builds it."""
+
+
+def load_problem(name: str, workload: str = "generated") -> Problem:
+    """Build a problem.
+
+    Args:
+        name: a built-in name, or the path of a Python file (or of a folder with a ``problem.py``) that
+            defines ``make_problem(workload: str) -> Problem``.
+        workload: which workloads to measure on: ``generated`` or a trace file.
+
+    Raises:
+        ProblemError: no such problem, or its file cannot be loaded.
+    """
+    if os.sep in name or name.endswith(".py"):
+        return _load_file(Path(name), workload)
+    if name not in BUILT_IN:
+        close = difflib.get_close_matches(name, BUILT_IN, n=1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        raise ProblemError(
+            f"unknown problem {name!r}\nhint: {meant}known problems: {', '.join(sorted(BUILT_IN))}; "
+            "a problem of your own is named by its path, such as ./my_problem"
+        )
+    module = importlib.import_module(BUILT_IN[name])
+    return cast(Problem, module.make_problem(workload))
+
+
+def _load_file(path: Path, workload: str) -> Problem:
+    file = path / "problem.py" if path.is_dir() else path
+    if not file.is_file():
+        raise ProblemError(f"no problem at {path}\nhint: name a Python file, or a folder with a problem.py")
+    module_name = f"evolve_problem_{file.resolve().parent.name}"
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    if spec is None or spec.loader is None:
+        raise ProblemError(f"cannot load {file}\nhint: it must be a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    spec.loader.exec_module(module)
+    if not hasattr(module, "make_problem"):
+        raise ProblemError(f"{file} defines no make_problem(workload)\nhint: see docs/architecture.md")
+    return cast(Problem, module.make_problem(workload))

@@ -1,0 +1,110 @@
+"""What goes into a pool of workers and what comes out of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from evaluators.judge import Judge
+from evaluators.model import Evaluation, Split
+from evaluators.problem import Clock
+from evaluators.registry import load_problem
+
+
+class PoolError(RuntimeError):
+    """A pool cannot start or go on; the message says what and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """All that a worker needs to build its judge, in plain values that travel.
+
+    Args:
+        problem: name or path of the problem.
+        workload: which workloads it is measured on.
+        secret: the run's secret.
+        clock: ``"real"``, or ``"counting"`` for reproductions.
+    """
+
+    problem: str
+    workload: str
+    secret: bytes = field(repr=False)
+    clock: str = "real"
+
+    def judge(self, cpu: int | None = None) -> Judge:
+        """Build a judge on this machine."""
+        problem = load_problem(self.problem, self.workload)
+        return Judge(problem, secret=self.secret, clock=make_clock(self.clock), cpu=cpu)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One evaluation to be done.
+
+    Args:
+        key: the caller's own number for it, handed back with the result.
+        source: the program.
+        split: where its workloads come from.
+        block: which block of that split.
+        rival: shares on the same block that it must not fall behind, or None.
+    """
+
+    key: int
+    source: str
+    split: Split
+    block: int
+    rival: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A task that came back: with its evaluation, or with a failure of ours that is worth another try."""
+
+    key: int
+    evaluation: Evaluation | None = None
+    failure: str = ""
+
+
+class EvaluationPool(Protocol):
+    """Judges programs, several at a time where it can."""
+
+    @property
+    def slots(self) -> int:
+        """How many programs are judged at the same time."""
+
+    def submit(self, task: Task) -> None:
+        """Queue a task; returns at once."""
+
+    def next_finished(self, timeout_seconds: float) -> Finished | None:
+        """The next task that came back, in any order; None when none did in time or none is under way."""
+
+    def close(self) -> None:
+        """End all workers and everything they started; unfinished tasks are dropped."""
+
+
+class CountingClock:
+    """A clock that advances by one microsecond whenever it is read: times become a function of the calls."""
+
+    def __init__(self) -> None:
+        self._ticks = 0
+
+    def __call__(self) -> float:
+        """Read and advance."""
+        self._ticks += 1
+        return self._ticks * 1e-6
+
+
+CLOCKS: dict[str, Callable[[], Clock]] = {"real": lambda: time.perf_counter, "counting": CountingClock}
+
+
+def make_clock(name: str) -> Clock:
+    """The clock of that name.
+
+    Raises:
+        PoolError: unknown name.
+    """
+    if name not in CLOCKS:
+        raise PoolError(f"unknown clock {name!r}\nhint: use one of {', '.join(CLOCKS)}")
+    return CLOCKS[name]()

@@ -1,0 +1,357 @@
+"""The search as a pure state machine: `ask` says what to evaluate next, `tell` takes the verdict.
+
+Its state is a function of what it was told and in which order, so a resumed run rebuilds it from the archive.
+Every random choice derives from the run's seed and the candidate's number.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from db.records import NewCandidate, Planned, Purpose
+from evaluators.model import Evaluation, Outcome, Split
+from evaluators.problem import Problem
+from evaluators.program import ProgramError, normalised_digest
+from evaluators.screen import screen
+from evaluators.statistics import Estimate, stratified
+from evolve.proposal import Context, Material, Proposal, ProposalError, Proposer, Selection
+from evolve.selectors.protocol import Member, Selector
+
+ATTEMPTS = 50
+"""How often a proposal may fail (unusable, duplicate) before the ask gives up for now."""
+
+CARRIED = 4
+"""How many leaders are measured again when a new block begins, so that estimates rest on more workloads."""
+
+CONFIRMATIONS_PER_BLOCK = 8
+"""How many challengers meet the same validation block before a fresh one is drawn."""
+
+
+class SearchExhaustedError(RuntimeError):
+    """No new program could be made in many attempts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What to do next: evaluate ``planned``; ``candidate`` is set when it is new and must be registered."""
+
+    planned: Planned
+    candidate: NewCandidate | None = None
+    duplicates: int = 0
+    unusable: int = 0
+
+
+@dataclass(slots=True)
+class _Record:
+    """What the search remembers of one candidate that is worth it."""
+
+    candidate: NewCandidate
+    train: dict[int, Evaluation]
+    validation: dict[int, Evaluation]
+
+    def estimate(self, split: Split) -> Estimate | None:
+        """Pooled estimate over all ok evaluations of a split."""
+        evaluations = self.train if split is Split.TRAIN else self.validation
+        results = [result for evaluation in evaluations.values() for result in evaluation.workloads]
+        if not results:
+            return None
+        return stratified([r.share for r in results], [r.stderr for r in results])
+
+
+class Evolution:
+    """Decides what to evaluate next.
+
+    Args:
+        problem: what is improved.
+        proposer: writes programs.
+        selector: chooses parents.
+        seed: the run's seed for search choices.
+        is_known: whether a normalised digest is already in the run.
+        block_size: how many candidates meet the same train workloads.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        proposer: Proposer,
+        selector: Selector,
+        *,
+        seed: int,
+        is_known: Callable[[str], bool],
+        block_size: int = 200,
+    ) -> None:
+        self._problem = problem
+        self._proposer = proposer
+        self._selector = selector
+        self._seed = seed
+        self._is_known = is_known
+        self._block_size = block_size
+        self._next_number = 0
+        self._pending: deque[Planned] = deque()
+        self._records: dict[int, _Record] = {}
+        self._materials: dict[int, Material] = {}
+        self._block = 0
+        self._challenges = 0
+        self._best: int | None = None
+
+    @property
+    def best(self) -> int | None:
+        """Number of the candidate called best: the last challenger to win its confirmation."""
+        return self._best
+
+    def ask(self) -> Ask | None:
+        """What to evaluate next; None while nothing can be decided before more results are told.
+
+        Raises:
+            SearchExhaustedError: the proposer makes nothing new.
+        """
+        seeds = self._problem.seeds
+        if self._next_number < len(seeds):
+            return self._register_seed(self._next_number)
+        if self._pending:
+            return Ask(planned=self._pending.popleft())
+        return self._propose()
+
+    def rival(self, candidate: NewCandidate, planned: Planned) -> tuple[float, ...] | None:
+        """Shares that a new candidate must not fall behind: its parent's on the same block, if measured."""
+        if planned.purpose is not Purpose.SEARCH or not candidate.parents:
+            return None
+        parent = self._records.get(candidate.parents[0])
+        measured = parent.train.get(planned.block) if parent else None
+        return measured.shares if measured else None
+
+    def tell(self, candidate: NewCandidate, planned: Planned, evaluation: Evaluation) -> None:
+        """Take the verdict on what was asked; in a replay, also on what was asked by an earlier sitting."""
+        self.restore(candidate, planned)
+        if planned.purpose is Purpose.FINAL:
+            return
+        if evaluation.outcome is not Outcome.OK:
+            self._disqualify(candidate.number)
+            return
+        record = self._records.setdefault(
+            candidate.number, _Record(candidate=candidate, train={}, validation={})
+        )
+        if planned.split is Split.TRAIN:
+            record.train[planned.block] = evaluation
+            self._tell_train(record, evaluation)
+        else:
+            record.validation[planned.block] = evaluation
+            self._settle_challenge(planned.block)
+        self._prune()
+
+    def restore(self, candidate: NewCandidate, planned: Planned) -> None:
+        """Note that this evaluation was planned (by this sitting or an earlier one); does nothing twice."""
+        if planned in self._pending:
+            self._pending.remove(planned)
+        if candidate.number < self._next_number:
+            return
+        self._note_new(candidate, planned)
+
+    def finalists(self, count: int) -> list[int]:
+        """The best so far and the runners-up: confirmed ones first, then by lower bound on train; no seeds."""
+        evolved = [r for r in self._records.values() if r.candidate.proposer != "seed"]
+
+        def rank(record: _Record) -> tuple[bool, bool, float, int]:
+            confirmed = record.estimate(Split.VALIDATION)
+            train = record.estimate(Split.TRAIN)
+            value = confirmed or train
+            return (
+                record.candidate.number == self._best,
+                confirmed is not None,
+                value.low if value else float("-inf"),
+                -record.candidate.number,
+            )
+
+        ranked = sorted(evolved, key=rank, reverse=True)
+        return [record.candidate.number for record in ranked[:count]]
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    def _register_seed(self, number: int) -> Ask:
+        seed = self._problem.seeds[number]
+        try:
+            digest = normalised_digest(seed.source)
+        except ProgramError as error:
+            raise SearchExhaustedError(f"seed {seed.name} is not a program: {error}") from error
+        candidate = NewCandidate(
+            number=number,
+            source=seed.source,
+            digest=digest,
+            proposer="seed",
+            operator=seed.name,
+            note=seed.summary,
+        )
+        planned = Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=0)
+        self._note_new(candidate, planned)
+        return Ask(candidate=candidate, planned=planned)
+
+    def _propose(self) -> Ask | None:
+        number = self._next_number
+        duplicates = unusable = 0
+        for attempt in range(ATTEMPTS):
+            choice = self._selector.choose(self._rng(number, f"select:{attempt}"))
+            if choice is None:
+                return None
+            selection = Selection(
+                parent=self._materials[choice.parent],
+                inspirations=tuple(self._materials[n] for n in choice.inspirations),
+            )
+            proposal = self._attempt(selection, self._rng(number, f"propose:{attempt}"))
+            digest = proposal and self._usable_digest(proposal)
+            if proposal is None or digest is None:
+                unusable += 1
+            elif self._is_known(digest):
+                duplicates += 1
+            else:
+                ask = self._register(number, proposal, digest)
+                return replace(ask, duplicates=duplicates, unusable=unusable)
+        raise SearchExhaustedError(
+            f"no new program in {ATTEMPTS} attempts for candidate {number} "
+            f"({duplicates} repeats, {unusable} unusable)"
+        )
+
+    def _attempt(self, selection: Selection, rng: Random) -> Proposal | None:
+        facts = self._problem.declaration
+        context = Context(
+            statement=self._problem.statement,
+            entry=facts.entry,
+            parameters=facts.parameters,
+            optional_parameters=facts.optional_parameters,
+            allowed_imports=facts.allowed_imports,
+            seeds=self._seed_materials(),
+            rng=rng,
+        )
+        try:
+            return self._proposer.propose(selection, context)
+        except ProposalError:
+            return None
+
+    def _usable_digest(self, proposal: Proposal) -> str | None:
+        """Digest of a proposal that parses and passes the screen; None for one that costs no evaluation."""
+        facts = self._problem.declaration
+        if screen(
+            proposal.source,
+            entry=facts.entry,
+            parameters=facts.parameters,
+            allowed_imports=facts.allowed_imports,
+        ):
+            return None
+        return normalised_digest(proposal.source)
+
+    def _register(self, number: int, proposal: Proposal, digest: str) -> Ask:
+        candidate = NewCandidate(
+            number=number,
+            source=proposal.source,
+            digest=digest,
+            proposer=self._proposer.name,
+            operator=proposal.operator,
+            parents=proposal.parents,
+            note=proposal.note,
+        )
+        planned = Planned(
+            number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=number // self._block_size
+        )
+        self._note_new(candidate, planned)
+        return Ask(candidate=candidate, planned=planned)
+
+    def _note_new(self, candidate: NewCandidate, planned: Planned) -> None:
+        """Everything that follows from a candidate's registration, in a live run and in a replay alike."""
+        self._next_number = candidate.number + 1
+        if candidate.proposer == "seed":
+            self._materials[candidate.number] = _material(candidate)
+        elif candidate.parents:
+            self._selector.bred(candidate.parents[0])
+        if planned.block > self._block:
+            self._block = planned.block
+            for leader in self._selector.leaders(CARRIED):
+                self._pending.append(
+                    Planned(number=leader, purpose=Purpose.CARRY, split=Split.TRAIN, block=planned.block)
+                )
+
+    def _seed_materials(self) -> Sequence[Material]:
+        count = len(self._problem.seeds)
+        return [self._materials[number] for number in range(count) if number in self._materials]
+
+    def _rng(self, number: int, purpose: str) -> Random:
+        return Random(f"{self._seed}:{number}:{purpose}")
+
+    # -- telling -----------------------------------------------------------------------------------
+
+    def _tell_train(self, record: _Record, evaluation: Evaluation) -> None:
+        candidate = record.candidate
+        pooled = record.estimate(Split.TRAIN)
+        assert pooled is not None
+        self._materials[candidate.number] = _material(candidate)
+        cell = tuple(
+            bisect_right(descriptor.edges, evaluation.metrics[descriptor.metric])
+            for descriptor in self._problem.declaration.descriptors
+        )
+        self._selector.tell(
+            Member(
+                number=candidate.number,
+                mean=pooled.mean,
+                low=pooled.low,
+                cell=cell,
+                is_seed=candidate.proposer == "seed",
+            )
+        )
+        self._challenge(record, pooled)
+
+    def _challenge(self, record: _Record, pooled: Estimate) -> None:
+        """Ask for a confirmation on unused seeds when a candidate leads on train."""
+        number = record.candidate.number
+        champion = self._records.get(self._best) if self._best is not None else None
+        held = champion.estimate(Split.TRAIN) if champion else None
+        if number == self._best or (held is not None and pooled.low <= held.low):
+            return
+        if self._next_number < len(self._problem.seeds):
+            return
+        block = self._challenges // CONFIRMATIONS_PER_BLOCK
+        self._challenges += 1
+        for contender in (number, self._best):
+            if contender is None or block in self._records[contender].validation:
+                continue
+            planned = Planned(
+                number=contender, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=block
+            )
+            if planned not in self._pending:
+                self._pending.append(planned)
+
+    def _settle_challenge(self, block: int) -> None:
+        """The best is whoever has the highest validation score on the block on which it was challenged."""
+        measured = {
+            number: record.validation[block].score or 0.0
+            for number, record in self._records.items()
+            if block in record.validation
+        }
+        if self._best is not None and self._best not in measured:
+            return
+        self._best = max(measured, key=lambda number: (measured[number], -number))
+
+    # -- forgetting --------------------------------------------------------------------------------
+
+    def _disqualify(self, number: int) -> None:
+        """A candidate that failed anywhere keeps no score: it is no parent, no finalist and not the best."""
+        if self._records.pop(number, None) is None:
+            return
+        self._selector.drop(number)
+        self._materials.pop(number, None)
+        if number == self._best:
+            self._best = None
+
+    def _prune(self) -> None:
+        """Keep memory bounded: only the selector's members, the confirmed and the seeds stay in mind."""
+        kept = set(self._selector.leaders(10_000)) | {planned.number for planned in self._pending}
+        kept |= {number for number, record in self._records.items() if record.validation}
+        kept |= set(range(len(self._problem.seeds)))
+        for number in [n for n in self._records if n not in kept]:
+            del self._records[number]
+            self._materials.pop(number, None)
+
+
+def _material(candidate: NewCandidate) -> Material:
+    return Material(number=candidate.number, source=candidate.source, title=candidate.operator)

@@ -1,0 +1,111 @@
+"""The end of a run: finalists and the best seeds meet hidden workloads that nobody has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db import Archive
+from db.records import Planned, Purpose
+from evaluators.model import Evaluation, Outcome, Split
+from evaluators.statistics import Estimate, paired
+from evolve.runner import Runner
+
+FINALISTS = 3
+SEEDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """One contender of a final.
+
+    Args:
+        number: the candidate.
+        is_seed: whether it is an unmodified starting program.
+        evaluation: its verdict on the hidden block.
+        advantage: paired advantage in points over the best unmodified seed there; None for seeds and failures.
+    """
+
+    number: int
+    is_seed: bool
+    evaluation: Evaluation
+    advantage: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalResult:
+    """What a final found: the placings in the order of merit known before it, and the winner, if any is ok."""
+
+    block: int
+    placings: tuple[Placing, ...]
+    best_seed: int
+    winner: int | None
+
+
+def plan_final(archive: Archive, run_id: int, finalists: list[int], seed_numbers: list[int]) -> list[Planned]:
+    """Plan a final on the next unused hidden block, or go on with one that was cut short."""
+    contenders = [*finalists, *seed_numbers]
+    records = [
+        record
+        for number in contenders
+        for record in archive.evaluations(run_id, number)
+        if record.planned.purpose is Purpose.FINAL
+    ]
+    blocks = {record.planned.block for record in records}
+    unfinished = {record.planned.block for record in records if record.evaluation is None}
+    block = min(unfinished) if unfinished else max(blocks, default=-1) + 1
+    done = {r.planned.number for r in records if r.planned.block == block and r.evaluation is not None}
+    return [
+        Planned(number=number, purpose=Purpose.FINAL, split=Split.HIDDEN, block=block)
+        for number in contenders
+        if number not in done
+    ]
+
+
+def run_final(
+    archive: Archive, run_id: int, runner: Runner, finalists: list[int], seed_numbers: list[int]
+) -> FinalResult | None:
+    """Measure the contenders on hidden workloads; None when it was interrupted.
+
+    The winner is the first finalist, in the order of merit established on validation, whose paired
+    advantage over the best seed has its lower end above 0; with none, the first that is ok. Picking the
+    highest hidden score instead would select on the very split that is to stay unselected.
+    """
+    planned = plan_final(archive, run_id, finalists, seed_numbers)
+    block = planned[0].block
+    runner.measure(planned)
+    verdicts: dict[int, Evaluation] = {}
+    for number in (*finalists, *seed_numbers):
+        for record in archive.evaluations(run_id, number):
+            if record.planned.purpose is Purpose.FINAL and record.planned.block == block:
+                if record.evaluation is None:
+                    return None
+                verdicts[number] = record.evaluation
+    best_seed = max(seed_numbers, key=lambda number: _score(verdicts[number]))
+    yardstick = verdicts[best_seed]
+    placings = []
+    for number in (*finalists, *seed_numbers):
+        evaluation = verdicts[number]
+        comparable = evaluation.outcome is Outcome.OK and yardstick.outcome is Outcome.OK
+        advantage = None
+        if comparable and number not in seed_numbers:
+            advantage = paired(evaluation.shares, yardstick.shares)
+        placings.append(
+            Placing(
+                number=number, is_seed=number in seed_numbers, evaluation=evaluation, advantage=advantage
+            )
+        )
+    winner = _winner(placings)
+    if winner is not None:
+        archive.set_best(run_id, winner, Split.HIDDEN)
+    return FinalResult(block=block, placings=tuple(placings), best_seed=best_seed, winner=winner)
+
+
+def _winner(placings: list[Placing]) -> int | None:
+    ok = [p for p in placings if not p.is_seed and p.evaluation.outcome is Outcome.OK]
+    proven = [p for p in ok if p.advantage is not None and p.advantage.low > 0]
+    chosen = next(iter(proven or ok), None)
+    return chosen.number if chosen else None
+
+
+def _score(evaluation: Evaluation) -> float:
+    return evaluation.score if evaluation.score is not None else float("-inf")

@@ -1,0 +1,115 @@
+"""Which names a piece of a function reads, binds and changes; approximate, for choosing plausible edits."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterable, Iterator
+
+from evaluators.scopes import parameters_of
+
+BUILTINS = frozenset(dir(builtins))
+_INTEGER_SIGNS = frozenset(
+    "int8 int16 int32 int64 intp uint8 uint16 uint32 uint64 int bool_ bool argsort argmin argmax argpartition "
+    "bincount nonzero flatnonzero searchsorted arange lexsort indices divmod len".split()
+)
+_FLOAT_SIGNS = frozenset(
+    "float float32 float64 mean average median quantile percentile std var exp log log1p sqrt tensordot dot einsum "
+    "linspace softmax".split()
+)
+
+
+def reads(node: ast.AST) -> set[str]:
+    """Name what a node reads, without what its comprehensions and lambdas bind themselves."""
+    bound: set[str] = set()
+    read: set[str] = set()
+    for item in ast.walk(node):
+        if isinstance(item, ast.comprehension):
+            bound.update(name.id for name in ast.walk(item.target) if isinstance(name, ast.Name))
+        elif isinstance(item, ast.Lambda):
+            bound.update(argument.arg for argument in parameters_of(item.args))
+        elif isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load):
+            read.add(item.id)
+        elif isinstance(item, ast.AugAssign) and isinstance(item.target, ast.Name):
+            read.add(item.target.id)
+    return read - bound
+
+
+def binds(node: ast.AST) -> set[str]:
+    """Name what a node binds anew."""
+    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
+
+
+def changes(node: ast.AST) -> set[str]:
+    """Name what a node binds anew or changes in place by an assignment to an element."""
+    names = binds(node)
+    for item in ast.walk(node):
+        if isinstance(item, ast.Subscript) and isinstance(item.ctx, ast.Store) and isinstance(item.value, ast.Name):
+            names.add(item.value.id)
+    return names
+
+
+def bound_before(function: ast.FunctionDef, line: int) -> set[str]:
+    """Name the parameters, and what is bound on earlier lines of the function."""
+    names = {argument.arg for argument in parameters_of(function.args)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno < line:
+            names.add(node.id)
+    return names
+
+
+def bodies(function: ast.FunctionDef) -> Iterator[list[ast.stmt]]:
+    """Yield every list of statements in a function, its own first."""
+    for node in ast.walk(function):
+        for attribute in ("body", "orelse", "finalbody"):
+            block = getattr(node, attribute, None)
+            if isinstance(block, list) and block:
+                yield block
+
+
+def is_docstring(statement: ast.stmt) -> bool:
+    """Say whether a statement is a bare constant, as docstrings are."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def returned(function: ast.FunctionDef) -> list[ast.expr]:
+    """List the expressions that a function returns."""
+    return [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+
+
+def looks_float(expression: ast.expr, function: ast.FunctionDef | None = None) -> bool:
+    """Guess whether an expression is a floating-point number or array.
+
+    A name is looked up among the function's assignments. A sign of integers outweighs a sign of floats, unless
+    an outer conversion decides.
+    """
+    if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute):
+        if expression.func.attr == "astype":
+            return any("float" in sign for argument in expression.args for sign in _signs([argument]))
+        if expression.func.attr in _FLOAT_SIGNS:
+            return True
+    sources: list[ast.AST] = [expression]
+    if function is not None:
+        names = reads(expression)
+        sources += [
+            node
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and changes(node) & names and node.value
+        ]
+    signs = _signs(sources)
+    return bool(signs & _FLOAT_SIGNS) and not signs & _INTEGER_SIGNS
+
+
+def _signs(nodes: Iterable[ast.AST]) -> set[str]:
+    signs: set[str] = set()
+    for root in nodes:
+        for node in ast.walk(root):
+            if isinstance(node, ast.Attribute):
+                signs.add(node.attr)
+            elif isinstance(node, ast.Name):
+                signs.add(node.id)
+            elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div):
+                signs.add("float")
+            elif isinstance(node, ast.Constant) and isinstance(node.value, float):
+                signs.add("float")
+    return signs

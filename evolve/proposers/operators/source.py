@@ -1,0 +1,172 @@
+"""A program's text together with its tree, and edits by position."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from evaluators.program import live_statements, parse_program
+from evaluators.scopes import top_level_bindings
+from evolve.proposal import ProposalError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Replace the bytes from `start` to `end` (UTF-8 offsets into the program) by a text."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Program:
+    """A parsed program; tree positions are UTF-8 byte offsets within lines, as `ast` counts them.
+
+    Raises:
+        ProgramError: the text is not a program.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
+        self.tree = parse_program(self.source)
+        self._data = self.source.encode("utf-8")
+        self._starts = [0, *(match.end() for match in re.finditer(rb"\n", self._data))]
+
+    @property
+    def functions(self) -> dict[str, ast.FunctionDef]:
+        """Top-level functions by name, in the order of the text."""
+        return {node.name: node for node in self.tree.body if isinstance(node, ast.FunctionDef)}
+
+    @property
+    def bindings(self) -> dict[str, ast.stmt]:
+        """Top-level statement that binds each module-level name (the last one, if several do)."""
+        return {name: node for node in self.tree.body for name in sorted(top_level_bindings(node))}
+
+    def module_alias(self, module: str) -> str | None:
+        """Find the top-level name under which a module is imported."""
+        for node in self.tree.body:
+            for alias in node.names if isinstance(node, ast.Import) else ():
+                if alias.name == module and (alias.asname or "." not in module):
+                    return alias.asname or alias.name
+        return None
+
+    def span(self, node: ast.expr | ast.stmt | ast.arg) -> tuple[int, int]:
+        """Locate a node: first byte and the byte after its last."""
+        end_line, end_column = node.end_lineno, node.end_col_offset
+        assert end_line is not None
+        assert end_column is not None
+        return self._starts[node.lineno - 1] + node.col_offset, self._starts[end_line - 1] + end_column
+
+    def text(self, node: ast.expr | ast.stmt) -> str:
+        """Read a node as it is written."""
+        start, end = self.span(node)
+        return self.slice(start, end)
+
+    def slice(self, start: int, end: int) -> str:
+        """Read the text between two byte offsets."""
+        return self._data[start:end].decode("utf-8")
+
+    def lines(self, statement: ast.stmt) -> tuple[int, int]:
+        """Locate the whole lines of a statement, with its decorators and the comments right above it.
+
+        Raises:
+            ProposalError: it shares a line with another statement.
+        """
+        decorators = getattr(statement, "decorator_list", [])
+        first = min([statement.lineno, *(node.lineno for node in decorators)])
+        last = statement.end_lineno
+        assert last is not None
+        start, end = self.span(statement)
+        before = self.slice(self._starts[statement.lineno - 1], start)
+        line_end = self._starts[last] if last < len(self._starts) else len(self._data)
+        after = self.slice(end, line_end).strip()
+        if before.strip() or (after and not after.startswith("#")):
+            raise ProposalError(f"line {statement.lineno} holds more than one statement")
+        while first > 1 and self._line(first - 1).startswith(before + "#"):
+            first -= 1
+        return self._starts[first - 1], line_end
+
+    def indent(self, statement: ast.stmt) -> str:
+        """Read the white space in front of a statement."""
+        start, _ = self.span(statement)
+        return self.slice(self._starts[statement.lineno - 1], start)
+
+    def _line(self, number: int) -> str:
+        return self.slice(self._starts[number - 1], self._starts[number])
+
+    def replace(self, node: ast.expr | ast.stmt, text: str) -> Edit:
+        """Make the edit that writes a text in place of a node."""
+        start, end = self.span(node)
+        return Edit(start=start, end=end, text=text)
+
+    def edited(self, edits: Iterable[Edit]) -> str:
+        """Apply edits that do not overlap.
+
+        Raises:
+            ProposalError: two of them overlap.
+        """
+        pieces: list[bytes] = []
+        position = 0
+        for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+            if edit.start < position:
+                raise ProposalError("two edits overlap")
+            pieces += [self._data[position : edit.start], edit.text.encode("utf-8")]
+            position = edit.end
+        return b"".join([*pieces, self._data[position:]]).decode("utf-8")
+
+    def removal(self, statement: ast.stmt) -> Edit:
+        """Make the edit that removes a top-level statement and the blank lines after it."""
+        start, end = self.lines(statement)
+        while end < len(self._data) and self._data[end : end + 1] == b"\n":
+            end += 1
+        return Edit(start=start, end=end, text="")
+
+
+def prune(source: str, entry: str) -> str:
+    """Remove the top-level definitions, imports and constants that the entry does not reach.
+
+    Raises:
+        ProgramError: the text is not a program.
+        ProposalError: what is to go shares a line with something else.
+    """
+    program = Program(source)
+    live = {id(statement) for statement in live_statements(program.tree, entry)}
+    dead = [
+        statement
+        for index, statement in enumerate(program.tree.body)
+        if id(statement) not in live and not (index == 0 and isinstance(statement, ast.Expr))
+    ]
+    if not dead:
+        return program.source
+    text = program.edited(program.removal(statement) for statement in dead)
+    return _tidy(text)
+
+
+def _tidy(text: str) -> str:
+    """Keep two blank lines before a top-level definition and after one, no more anywhere."""
+    text = re.sub(r"\n{4,}", "\n\n\n", text)
+    return text.rstrip("\n") + "\n"
+
+
+def fresh_name(wanted: str, taken: Sequence[str] | frozenset[str] | set[str]) -> str:
+    """Find a name like the one wanted that is not taken."""
+    if wanted not in taken:
+        return wanted
+    stem = re.sub(r"_\d+$", "", wanted)
+    number = 2
+    while f"{stem}_{number}" in taken:
+        number += 1
+    return f"{stem}_{number}"
+
+
+def all_names(program: Program) -> set[str]:
+    """Collect every name that a program spells anywhere, as variable, parameter or definition."""
+    names: set[str] = set()
+    for node in ast.walk(program.tree):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+    return names | set(program.bindings)

@@ -1,0 +1,245 @@
+"""Drives a search: asks, registers, dispatches, records, tells - until the budget is spent or someone stops it.
+
+A row exists before a candidate is dispatched and each verdict is one transaction, so that a killed driver
+loses nothing that was recorded and repeats nothing that was finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from db import Archive, CandidateRecord
+from db.records import NewCandidate, Planned, Purpose
+from evaluators.model import Evaluation, Outcome, Split
+from evaluators.problem import Clock
+from evaluators.tasks import EvaluationPool, Finished, Task
+from evolve.budget import Budget
+from evolve.evolution import Ask, Evolution, SearchExhaustedError
+
+FAILURES_IN_A_ROW = 5
+"""How often evaluations may fail through no fault of a candidate before the run gives up."""
+
+POLL_SECONDS = 0.25
+
+
+class RunError(RuntimeError):
+    """A run cannot go on; the message says what, where and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """An evaluation under way."""
+
+    candidate: NewCandidate
+    planned: Planned
+
+
+class Observer(Protocol):
+    """Is told what happens; shows it."""
+
+    def recorded(self, flight: Flight, evaluation: Evaluation, best_changed: bool) -> None:
+        """A verdict is in the archive."""
+
+    def tick(self, phase: str, in_flight: int, elapsed_seconds: float) -> None:
+        """Some time has passed."""
+
+
+class Runner:
+    """Runs one search from the archive's point of view.
+
+    Args:
+        archive: remembers; this is its only writer.
+        run_id: which run.
+        evolution: decides.
+        pool: judges.
+        budget: when to stop.
+        observer: shows.
+        clock: wall time in seconds; only differences count.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        run_id: int,
+        evolution: Evolution,
+        pool: EvaluationPool,
+        *,
+        budget: Budget,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
+        self._archive = archive
+        self._run_id = run_id
+        self._evolution = evolution
+        self._pool = pool
+        self._budget = budget
+        self._observer = observer
+        self._clock = clock
+        self._flights: dict[int, Flight] = {}
+        self._spent = 0
+        self._failures = 0
+        self._earlier_seconds = 0.0
+        self._started = clock()
+        self._stopping: Callable[[], bool] = lambda: False
+
+    def replay(self) -> None:
+        """Tell the search all that the archive remembers, and re-queue what was in flight."""
+        self._earlier_seconds = self._archive.run_by_id(self._run_id).elapsed_seconds
+        for candidate, record in self._archive.history(self._run_id):
+            assert record.evaluation is not None
+            self._evolution.tell(_as_new(candidate), record.planned, record.evaluation)
+            self._spent += record.planned.purpose is not Purpose.FINAL
+        for record in self._archive.unfinished(self._run_id):
+            if record.planned.purpose is Purpose.FINAL:
+                continue
+            candidate = _as_new(self._archive.candidate(self._run_id, record.planned.number))
+            self._evolution.restore(candidate, record.planned)
+            self._dispatch(record.id, Flight(candidate=candidate, planned=record.planned))
+
+    def search(self, stopping: Callable[[], bool]) -> None:
+        """Search until the budget is spent, nothing new can be made, or ``stopping()`` says so.
+
+        What is in flight is waited for and recorded.
+
+        Raises:
+            RunError: a seed fails, or the pool keeps failing.
+        """
+        self._stopping = stopping
+        self._started = self._clock()
+        exhausted = False
+        try:
+            while True:
+                exhausted = exhausted or self._fill()
+                finished = self._pool.next_finished(POLL_SECONDS)
+                if finished is not None:
+                    self._take(finished)
+                self._observer.tick("search", len(self._flights), self.elapsed_seconds)
+                if not self._flights and (exhausted or not self._may_start()):
+                    return
+        finally:
+            self._archive.add_elapsed(self._run_id, self.elapsed_seconds)
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Search time over all sittings."""
+        return self._earlier_seconds + self._clock() - self._started
+
+    @property
+    def spent(self) -> int:
+        """Evaluations recorded in the search, finals not counted."""
+        return self._spent
+
+    def measure(self, planned: list[Planned]) -> None:
+        """Carry out evaluations outside the search (finals), those already planned included, and record them."""
+        known = {
+            record.planned: record.id
+            for record in self._archive.unfinished(self._run_id)
+            if record.planned.purpose is Purpose.FINAL
+        }
+        for item in planned:
+            candidate = _as_new(self._archive.candidate(self._run_id, item.number))
+            key = known.get(item) or self._archive.plan(self._run_id, item)
+            self._dispatch(key, Flight(candidate=candidate, planned=item))
+        while self._flights and not self._stopping():
+            finished = self._pool.next_finished(POLL_SECONDS)
+            if finished is not None:
+                self._take(finished)
+            self._observer.tick("final measurement", len(self._flights), self.elapsed_seconds)
+
+    # ----------------------------------------------------------------------------------------------
+
+    def _may_start(self) -> bool:
+        return not self._stopping() and self._budget.allows_another(
+            evaluations=self._spent + len(self._flights), seconds=self.elapsed_seconds
+        )
+
+    def _fill(self) -> bool:
+        """Keep every slot busy; returns whether the search has run out of new programs."""
+        while len(self._flights) < self._pool.slots and self._may_start():
+            try:
+                ask = self._evolution.ask()
+            except SearchExhaustedError as error:
+                if not self._flights:
+                    raise RunError(
+                        f"the search is exhausted: {error}\nhint: another --seed, or --selector adaptive"
+                    ) from error
+                return True
+            if ask is None:
+                break
+            self._start(ask)
+        return False
+
+    def _start(self, ask: Ask) -> None:
+        candidate = ask.candidate
+        if candidate is not None:
+            key = self._archive.register(
+                self._run_id,
+                candidate,
+                ask.planned,
+                duplicates=ask.duplicates,
+                unusable=ask.unusable,
+            )
+        else:
+            candidate = _as_new(self._archive.candidate(self._run_id, ask.planned.number))
+            key = self._archive.plan(self._run_id, ask.planned)
+        self._dispatch(key, Flight(candidate=candidate, planned=ask.planned))
+
+    def _dispatch(self, key: int, flight: Flight) -> None:
+        self._flights[key] = flight
+        self._pool.submit(
+            Task(
+                key=key,
+                source=flight.candidate.source,
+                split=flight.planned.split,
+                block=flight.planned.block,
+                rival=self._evolution.rival(flight.candidate, flight.planned),
+            )
+        )
+
+    def _take(self, finished: Finished) -> None:
+        """Record and tell one result; a failure of ours is tried again and never charged to the candidate."""
+        flight = self._flights.pop(finished.key)
+        if finished.evaluation is None:
+            self._failures += 1
+            if self._failures >= FAILURES_IN_A_ROW:
+                raise RunError(
+                    f"evaluations keep failing: {finished.failure}\n"
+                    "hint: evolve doctor tests the parts; nothing recorded is lost, evolve resume goes on"
+                )
+            self._dispatch(finished.key, flight)
+            return
+        self._failures = 0
+        evaluation = finished.evaluation
+        self._archive.record(finished.key, evaluation)
+        self._spent += flight.planned.purpose is not Purpose.FINAL
+        self._archive.add_elapsed(self._run_id, self.elapsed_seconds)
+        if flight.candidate.proposer == "seed" and evaluation.outcome is not Outcome.OK:
+            raise RunError(
+                f"seed {flight.candidate.operator} fails on {flight.planned.split.value} workloads "
+                f"({evaluation.outcome.value}: {evaluation.reason})\n"
+                f"hint: try it alone with evolve score {evaluation.problem} FILE, then mend the seed"
+            )
+        before = self._evolution.best
+        self._evolution.tell(flight.candidate, flight.planned, evaluation)
+        best = self._evolution.best
+        changed = best is not None and best != before
+        if best is not None and changed:
+            self._archive.set_best(self._run_id, best, Split.VALIDATION)
+        self._observer.recorded(flight, evaluation, changed)
+
+
+def _as_new(record: CandidateRecord) -> NewCandidate:
+    return NewCandidate(
+        number=record.number,
+        source=record.source,
+        digest=record.digest,
+        proposer=record.proposer,
+        operator=record.operator,
+        parents=record.parents,
+        note=record.note,
+    )
+
+
+__all__ = ["Flight", "Observer", "RunError", "Runner"]
