@@ -169,6 +169,15 @@ class Evolution:
         ranked = sorted(evolved, key=rank, reverse=True)
         return [record.candidate.number for record in ranked[:count]]
 
+    def best_seeds(self, count: int) -> list[int]:
+        """Numbers of the unmodified starting programs with the highest train scores, best first."""
+        scores = {
+            number: pooled.mean
+            for number, record in self._records.items()
+            if record.candidate.proposer == "seed" and (pooled := record.estimate(Split.TRAIN))
+        }
+        return sorted(scores, key=lambda number: (-scores[number], number))[:count]
+
     # -- asking ------------------------------------------------------------------------------------
 
     def _register_seed(self, number: int) -> Ask:

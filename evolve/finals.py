@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from db import Archive
+from db.archive import Archive
 from db.records import Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split
 from evaluators.statistics import Estimate, paired
@@ -62,7 +63,12 @@ def plan_final(archive: Archive, run_id: int, finalists: list[int], seed_numbers
 
 
 def run_final(
-    archive: Archive, run_id: int, runner: Runner, finalists: list[int], seed_numbers: list[int]
+    archive: Archive,
+    run_id: int,
+    runner: Runner,
+    finalists: list[int],
+    seed_numbers: list[int],
+    stopping: Callable[[], bool],
 ) -> FinalResult | None:
     """Measure the contenders on hidden workloads; None when it was interrupted.
 
@@ -72,7 +78,7 @@ def run_final(
     """
     planned = plan_final(archive, run_id, finalists, seed_numbers)
     block = planned[0].block
-    runner.measure(planned)
+    runner.measure(planned, stopping)
     verdicts: dict[int, Evaluation] = {}
     for number in (*finalists, *seed_numbers):
         for record in archive.evaluations(run_id, number):

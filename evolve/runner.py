@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from db import Archive, CandidateRecord
-from db.records import NewCandidate, Planned, Purpose
+from db.archive import Archive
+from db.records import CandidateRecord, NewCandidate, Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Clock
 from evaluators.tasks import EvaluationPool, Finished, Task
@@ -131,7 +131,7 @@ class Runner:
         """Evaluations recorded in the search, finals not counted."""
         return self._spent
 
-    def measure(self, planned: list[Planned]) -> None:
+    def measure(self, planned: list[Planned], stopping: Callable[[], bool]) -> None:
         """Carry out evaluations outside the search (finals), those already planned included, and record them."""
         known = {
             record.planned: record.id
@@ -142,7 +142,7 @@ class Runner:
             candidate = _as_new(self._archive.candidate(self._run_id, item.number))
             key = known.get(item) or self._archive.plan(self._run_id, item)
             self._dispatch(key, Flight(candidate=candidate, planned=item))
-        while self._flights and not self._stopping():
+        while self._flights and not stopping():
             finished = self._pool.next_finished(POLL_SECONDS)
             if finished is not None:
                 self._take(finished)

@@ -1,1 +1,1 @@
-"""Proposers: each writes candidate programs in its own way, behind the protocol `evolve.proposal.Proposer`."""
+"""Proposers: each writes candidate programs in its own way, behind `evolve.proposal.Proposer`."""

@@ -9,13 +9,30 @@ from collections.abc import Iterable, Iterator
 from evaluators.scopes import parameters_of
 
 BUILTINS = frozenset(dir(builtins))
-_INTEGER_SIGNS = frozenset(
-    "int8 int16 int32 int64 intp uint8 uint16 uint32 uint64 int bool_ bool argsort argmin argmax argpartition "
-    "bincount nonzero flatnonzero searchsorted arange lexsort indices divmod len".split()
+_INTEGER_TYPES = frozenset(
+    {"bool", "bool_", "int", "int8", "int16", "int32", "int64", "intp", "uint8", "uint16", "uint32", "uint64"}
 )
+_INTEGER_CALLS = frozenset(
+    {"arange", "argmax", "argmin", "argpartition", "argsort", "bincount", "divmod", "flatnonzero", "indices"}
+    | {"len", "lexsort", "nonzero", "searchsorted"}
+)
+_INTEGER_SIGNS = _INTEGER_TYPES | _INTEGER_CALLS
 _FLOAT_SIGNS = frozenset(
-    "float float32 float64 mean average median quantile percentile std var exp log log1p sqrt tensordot dot einsum "
-    "linspace softmax".split()
+    {
+        "average",
+        "dot",
+        "einsum",
+        "exp",
+        "float",
+        "float32",
+        "float64",
+        "linspace",
+        "log",
+        "log1p",
+        "mean",
+        "median",
+    }
+    | {"percentile", "quantile", "softmax", "sqrt", "std", "tensordot", "var"}
 )
 
 
@@ -37,15 +54,18 @@ def reads(node: ast.AST) -> set[str]:
 
 def binds(node: ast.AST) -> set[str]:
     """Name what a node binds anew."""
-    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
+    return {
+        item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
+    }
 
 
 def changes(node: ast.AST) -> set[str]:
     """Name what a node binds anew or changes in place by an assignment to an element."""
     names = binds(node)
     for item in ast.walk(node):
-        if isinstance(item, ast.Subscript) and isinstance(item.ctx, ast.Store) and isinstance(item.value, ast.Name):
-            names.add(item.value.id)
+        match item:
+            case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+                names.add(name)
     return names
 
 
@@ -74,14 +94,16 @@ def is_docstring(statement: ast.stmt) -> bool:
 
 def returned(function: ast.FunctionDef) -> list[ast.expr]:
     """List the expressions that a function returns."""
-    return [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+    return [
+        node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None
+    ]
 
 
 def looks_float(expression: ast.expr, function: ast.FunctionDef | None = None) -> bool:
     """Guess whether an expression is a floating-point number or array.
 
-    A name is looked up among the function's assignments. A sign of integers outweighs a sign of floats, unless
-    an outer conversion decides.
+    A name is looked up among the function's assignments. A sign of integers outweighs a sign of floats,
+    unless an outer conversion decides.
     """
     if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute):
         if expression.func.attr == "astype":
@@ -94,7 +116,9 @@ def looks_float(expression: ast.expr, function: ast.FunctionDef | None = None) -
         sources += [
             node
             for node in ast.walk(function)
-            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and changes(node) & names and node.value
+            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
+            and changes(node) & names
+            and node.value
         ]
     signs = _signs(sources)
     return bool(signs & _FLOAT_SIGNS) and not signs & _INTEGER_SIGNS
@@ -108,8 +132,10 @@ def _signs(nodes: Iterable[ast.AST]) -> set[str]:
                 signs.add(node.attr)
             elif isinstance(node, ast.Name):
                 signs.add(node.id)
-            elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div):
-                signs.add("float")
-            elif isinstance(node, ast.Constant) and isinstance(node.value, float):
+            elif _divides(node) or (isinstance(node, ast.Constant) and isinstance(node.value, float)):
                 signs.add("float")
     return signs
+
+
+def _divides(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)

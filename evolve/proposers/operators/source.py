@@ -117,10 +117,8 @@ class Program:
         return b"".join([*pieces, self._data[position:]]).decode("utf-8")
 
     def removal(self, statement: ast.stmt) -> Edit:
-        """Make the edit that removes a top-level statement and the blank lines after it."""
+        """Make the edit that removes the lines of a statement."""
         start, end = self.lines(statement)
-        while end < len(self._data) and self._data[end : end + 1] == b"\n":
-            end += 1
         return Edit(start=start, end=end, text="")
 
 
@@ -138,16 +136,15 @@ def prune(source: str, entry: str) -> str:
         for index, statement in enumerate(program.tree.body)
         if id(statement) not in live and not (index == 0 and isinstance(statement, ast.Expr))
     ]
-    if not dead:
-        return program.source
-    text = program.edited(program.removal(statement) for statement in dead)
-    return _tidy(text)
+    return _tidy(program.edited(program.removal(statement) for statement in dead))
 
 
 def _tidy(text: str) -> str:
-    """Keep two blank lines before a top-level definition and after one, no more anywhere."""
-    text = re.sub(r"\n{4,}", "\n\n\n", text)
-    return text.rstrip("\n") + "\n"
+    """Leave at most two blank lines in a row, unless that would change a string."""
+    tidied = re.sub(r"\n{4,}", "\n\n\n", text).strip("\n") + "\n"
+    if tidied == text:
+        return text
+    return tidied if ast.dump(parse_program(tidied)) == ast.dump(parse_program(text)) else text
 
 
 def fresh_name(wanted: str, taken: Sequence[str] | frozenset[str] | set[str]) -> str:

@@ -30,7 +30,9 @@ class Luggage:
     imports: tuple[str, ...]
 
 
-def survivors(parent: Program, entry: str, replaced: frozenset[str], kept: frozenset[str]) -> dict[str, ast.stmt]:
+def survivors(
+    parent: Program, entry: str, replaced: frozenset[str], kept: frozenset[str]
+) -> dict[str, ast.stmt]:
     """Find which of the parent's top-level names stay alive once some functions are replaced.
 
     Args:
@@ -43,9 +45,13 @@ def survivors(parent: Program, entry: str, replaced: frozenset[str], kept: froze
     rooted = [
         node
         for node in live_statements(parent.tree, entry)
-        if not (top_level_bindings(node) & replaced) and not isinstance(node, Definition | _Import | ast.Assign)
+        if not (top_level_bindings(node) & replaced)
+        and not isinstance(node, Definition | _Import | ast.Assign)
     ]
-    stack = [*rooted, *(bindings[name] for name in sorted(kept | {entry}) if name in bindings and name not in replaced)]
+    stack = [
+        *rooted,
+        *(bindings[name] for name in sorted(kept | {entry}) if name in bindings and name not in replaced),
+    ]
     alive: dict[int, ast.stmt] = {}
     while stack:
         statement = stack.pop()
@@ -61,7 +67,11 @@ def survivors(parent: Program, entry: str, replaced: frozenset[str], kept: froze
 
 
 def pack_luggage(
-    donor: Program, references: Iterable[str], present: Mapping[str, ast.stmt], renames: Mapping[str, str], taken: set[str]
+    donor: Program,
+    references: Iterable[str],
+    present: Mapping[str, ast.stmt],
+    renames: Mapping[str, str],
+    taken: set[str],
 ) -> Luggage:
     """Work out what must come along so that `references` mean the same in the parent.
 
@@ -81,14 +91,17 @@ def pack_luggage(
             continue
         needed[name] = bindings[name]
         stack += [
-            node.id for node in global_references(bindings[name]) if node.id in bindings and node.id not in renames
+            node.id
+            for node in global_references(bindings[name])
+            if node.id in bindings and node.id not in renames
         ]
     shared = _shared(needed, present)
     settled = dict(renames)
     occupied = taken | set(settled.values())
+    donor_names = all_names(donor)
     for name in sorted(needed):
         if name not in shared and (name in present or name in occupied):
-            settled[name] = fresh_name(name, occupied | set(present) | set(needed))
+            settled[name] = fresh_name(name, occupied | set(present) | donor_names)
             occupied.add(settled[name])
     coming = {id(node): node for name, node in needed.items() if name not in shared}
     ordered = [node for node in donor.tree.body if id(node) in coming]
@@ -111,7 +124,10 @@ def _shared(needed: Mapping[str, ast.stmt], present: Mapping[str, ast.stmt]) -> 
     shared = {name for name, node in needed.items() if name in present and _same(name, node, present[name])}
     while True:
         broken = {
-            name for name in shared for node in global_references(needed[name]) if node.id in needed and node.id not in shared
+            name
+            for name in shared
+            for node in global_references(needed[name])
+            if node.id in needed and node.id not in shared
         }
         if not broken:
             return shared
@@ -133,7 +149,9 @@ def _import_text(node: _Import, bound: str, name: str) -> str:
     return f"from {module} import {member}" + ("" if member == name else f" as {name}")
 
 
-def written(donor: Program, statement: ast.stmt, renames: Mapping[str, str], references: Sequence[ast.Name]) -> str:
+def written(
+    donor: Program, statement: ast.stmt, renames: Mapping[str, str], references: Sequence[ast.Name]
+) -> str:
     """Write a donor's statement with its module-level names as the parent calls them: whole lines."""
     start, end = donor.lines(statement)
     edits = []
@@ -155,9 +173,10 @@ def written(donor: Program, statement: ast.stmt, renames: Mapping[str, str], ref
 
 
 def unpack(parent: Program, donor: Program, luggage: Luggage, anchor: ast.stmt) -> list[Edit]:
-    """Make the edits that put luggage into the parent: imports on top, constants below, helpers by the anchor."""
+    """Put luggage into the parent: imports on top, constants below them, helpers in front of the anchor."""
     texts = {
-        id(node): written(donor, node, luggage.renames, list(global_references(node))) for node in luggage.statements
+        id(node): written(donor, node, luggage.renames, list(global_references(node)))
+        for node in luggage.statements
     }
     # A constant computed by a helper has to stand after it, so it travels with the functions.
     constants = [node for node in luggage.statements if _is_plain(node)]
@@ -225,7 +244,7 @@ def replace_function(
 
 
 def clearing(parent: Program, present: Mapping[str, ast.stmt], old: ast.stmt) -> list[Edit]:
-    """Make the edits that remove what only the replaced function needed, so that newcomers find their names free."""
+    """Remove what only the replaced function needed, so that newcomers find their names free."""
     alive = {id(node) for node in present.values()} | {id(old)}
     return [
         parent.removal(node)
@@ -243,16 +262,3 @@ def accepts_same_calls(first: ast.stmt, second: ast.stmt) -> bool:
     names = [[argument.arg for argument in parameters_of(function.args)] for function in (first, second)]
     optional = [len(function.args.defaults) for function in (first, second)]
     return names[0] == names[1] and optional[0] == optional[1]
-
-
-__all__ = [
-    "Luggage",
-    "accepts_same_calls",
-    "all_names",
-    "clearing",
-    "pack_luggage",
-    "replace_function",
-    "survivors",
-    "unpack",
-    "written",
-]

@@ -1,0 +1,73 @@
+"""``evolve score``: judge one program, archive nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from evolve.cli.common import show, show_json
+
+
+@click.command()
+@click.argument("problem")
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation"]),
+    default="train",
+    show_default=True,
+    help="Which workloads; the hidden split is for `evolve final` alone.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the workloads.")
+@click.option(
+    "--workload", default="generated", show_default=True, metavar="generated|FILE", help="What to measure on."
+)
+@click.option(
+    "--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to write it."
+)
+@click.pass_context
+def score(
+    ctx: click.Context, problem: str, file: str, split: str, seed: int, workload: str, fmt: str
+) -> int:
+    """Judge the program in FILE on PROBLEM; exit 0 when its outcome is ok, 1 otherwise.
+
+    The workloads follow from --seed, so two programs scored with the same seed compare pair by pair. A run
+    uses secret workloads instead.
+    """
+    import time
+
+    from evaluators.host import usable_cpus
+    from evaluators.judge import Judge
+    from evaluators.model import Outcome, Split
+    from evaluators.registry import load_problem
+    from evaluators.seeding import secret_from_seed
+    from reports.evaluation import evaluation_json, evaluation_view
+
+    source = _read(Path(file))
+    loaded = load_problem(problem, workload)
+    facts = loaded.declaration
+    click.echo(f"measuring baseline and reference of {facts.name}, then {file} ...", err=True)
+    judge = Judge(
+        loaded, secret=secret_from_seed(seed, facts.name), clock=time.perf_counter, cpu=usable_cpus()[-1]
+    )
+    try:
+        evaluation = judge.evaluate(source, judge.block(Split(split), 0))
+    finally:
+        judge.close()
+    if fmt == "json":
+        show_json(evaluation_json(evaluation, facts.metrics))
+    else:
+        show(ctx, evaluation_view(evaluation, facts.metrics))
+    return 0 if evaluation.outcome is Outcome.OK else 1
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(
+            f"cannot read {path}: {error.strerror}\nhint: name a Python file with the candidate program"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{path} is not UTF-8 text\nhint: name a Python source file") from error

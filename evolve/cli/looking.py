@@ -1,0 +1,199 @@
+"""Commands that look into an archive: ``leaderboard``, ``show``, ``diff``, ``lineage``, ``runs``, ``problems``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from evolve.cli.common import (
+    DB_OPTION,
+    FORMAT_OPTION,
+    RUN_OPTION,
+    candidate_number,
+    console,
+    open_archive,
+    show,
+    show_json,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from db.records import RunRecord
+    from evaluators.problem import Problem
+
+WATCH_SECONDS = 1.0
+
+
+def _problem_of(run: RunRecord) -> Problem:
+    """The problem of a run, for its declared metrics and scale; its workloads do not matter here."""
+    from evaluators.registry import load_problem
+
+    return load_problem(str(run.config["problem"]))
+
+
+@click.command()
+@click.argument("run_name", metavar="[RUN]", required=False)
+@DB_OPTION
+@FORMAT_OPTION
+@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many rows.")
+@click.option(
+    "--sort",
+    type=click.Choice(["low", "score", "number"]),
+    default="low",
+    show_default=True,
+    help="By the lower end of the train interval, by train score, or by number.",
+)
+@click.option("--watch", is_flag=True, help="Redraw every second until Ctrl-C; works beside a running run.")
+@click.pass_context
+def leaderboard(
+    ctx: click.Context, run_name: str | None, db: str, fmt: str, top: int, sort: str, watch: bool
+) -> None:
+    """Show the best candidates of RUN (default: the newest).
+
+    Scores are points with the half-width of their 95 % interval; 0 is the baseline, 100 the reference.
+    """
+    from reports.leaderboard import leaderboard as render
+    from reports.text import scale_text
+
+    with open_archive(db) as archive:
+        run = archive.run(run_name)
+        facts = _problem_of(run).declaration
+        scale = scale_text(facts.baseline, facts.reference)
+
+        def board() -> RenderableType:
+            now = archive.run_by_id(run.id)
+            return render(
+                archive, now, metrics=facts.metrics, scale=scale, top=top, sort=sort, fmt=fmt
+            )
+
+        if not watch:
+            show(ctx, board())
+            return
+        if fmt != "table":
+            raise click.UsageError("--watch draws a table\nhint: leave out --format")
+        from rich.live import Live
+
+        with Live(console=console(ctx, stderr=False), auto_refresh=False, screen=True) as live:
+            while True:
+                live.update(board(), refresh=True)
+                time.sleep(WATCH_SECONDS)
+
+
+@click.command("show")
+@click.argument("candidate")
+@RUN_OPTION
+@DB_OPTION
+@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
+@click.option("--source", is_flag=True, help="Write the program alone, byte for byte.")
+@click.pass_context
+def show_command(
+    ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str, source: bool
+) -> None:
+    """Show one CANDIDATE (a number, or 'best'): scores by workload, origin, program."""
+    from reports.details import show as render
+    from reports.details import show_json as as_json
+
+    with open_archive(db) as archive:
+        run = archive.run(run_name)
+        number = candidate_number(run, candidate)
+        metrics = _problem_of(run).declaration.metrics
+        if source:
+            click.echo(archive.candidate(run.id, number).source, nl=False)
+        elif fmt == "json":
+            show_json(as_json(archive, run, number, metrics))
+        else:
+            show(ctx, render(archive, run, number, metrics))
+
+
+@click.command()
+@click.argument("candidate")
+@click.argument("other", required=False)
+@RUN_OPTION
+@DB_OPTION
+@click.pass_context
+def diff(ctx: click.Context, candidate: str, other: str | None, run_name: str | None, db: str) -> None:
+    """Show what changed in CANDIDATE against OTHER (default: its main parent), as a unified diff."""
+    from reports.details import diff as text_of
+    from reports.details import diff_view
+
+    with open_archive(db) as archive:
+        run = archive.run(run_name)
+        against = None if other is None else candidate_number(run, other)
+        text = text_of(archive, run, candidate_number(run, candidate), against)
+        plain = not console(ctx, stderr=False).is_terminal
+        show(ctx, text if plain else diff_view(text))
+
+
+@click.command("lineage")
+@click.argument("candidate")
+@RUN_OPTION
+@DB_OPTION
+@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
+@click.pass_context
+def lineage(ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str) -> None:
+    """Show the steps from the seeds to CANDIDATE: what was changed, what it scored."""
+    from reports.lineage import lineage as steps_of
+    from reports.lineage import lineage_json, lineage_view
+
+    with open_archive(db) as archive:
+        run = archive.run(run_name)
+        steps = steps_of(archive, run, candidate_number(run, candidate))
+        if fmt == "json":
+            show_json(lineage_json(steps))
+        else:
+            show(ctx, lineage_view(steps))
+
+
+@click.command()
+@DB_OPTION
+@FORMAT_OPTION
+@click.pass_context
+def runs(ctx: click.Context, db: str, fmt: str) -> None:
+    """List the runs of an archive, the newest first."""
+    from reports.details import runs_listing
+
+    with open_archive(db) as archive:
+        show(ctx, runs_listing(archive, fmt))
+
+
+@click.command()
+@FORMAT_OPTION
+@click.pass_context
+def problems(ctx: click.Context, fmt: str) -> None:
+    """List the problems that can be evolved against."""
+    from evaluators.registry import BUILT_IN, load_problem
+    from reports.formats import Column, render
+
+    rows = []
+    for name in sorted(BUILT_IN):
+        problem = load_problem(name)
+        facts = problem.declaration
+        rows.append(
+            {
+                "name": name,
+                "family": facts.family,
+                "title": facts.title,
+                "entry": f"{facts.entry}({', '.join(facts.parameters)})",
+                "objective": facts.objective.description,
+                "baseline": facts.baseline,
+                "reference": facts.reference,
+                "seeds": [seed.name for seed in problem.seeds],
+                "metrics": [f"{m.name} [{m.unit}]" if m.unit else m.name for m in facts.metrics],
+                "workloads": problem.digest,
+            }
+        )
+    columns = [
+        Column(title="problem", path=("name",), numeric=False),
+        Column(title="improves", path=("title",), numeric=False, flexible=True),
+        Column(title="score 0", path=("baseline",), numeric=False, priority=1),
+        Column(title="score 100", path=("reference",), numeric=False, flexible=True, priority=2),
+        Column(title="objective", path=("objective",), numeric=False, flexible=True, priority=3),
+        Column(title="candidate defines", path=("entry",), numeric=False, flexible=True, priority=4),
+        Column(title="seeds", path=("seeds",), numeric=False, flexible=True, priority=5),
+        Column(title="metrics", path=("metrics",), numeric=False, flexible=True, priority=6),
+    ]
+    show(ctx, render(rows, columns, fmt))
+

@@ -1,0 +1,242 @@
+"""``evolve run``, ``resume`` and ``final``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evolve.cli.common import DB_OPTION, console, interruptible, open_archive, show
+from evolve.config import SETTINGS, Config, environment, resolve
+
+if TYPE_CHECKING:
+    from db.archive import Archive
+    from db.records import RunRecord
+    from evaluators.problem import Problem
+    from evolve.cli.common import Interruption
+    from evolve.cli.watching import EventObserver, LineObserver, LiveObserver
+    from evolve.session import Session
+
+NOTHING_FEASIBLE = 3
+
+
+def settings_options(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Flags for these settings; their values are parsed with all other layers in `evolve.config`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for key in reversed(keys):
+            setting = SETTINGS[key]
+            flag = "--" + key.replace("_", "-")
+            function = click.option(flag, key, metavar=setting.metavar, help=setting.help)(function)
+        return function
+
+    return decorate
+
+
+@click.command(epilog="Settings may also come from EVOLVE_* variables and from TOML ([tool.evolve], --config).")
+@click.argument("problem")
+@settings_options(*SETTINGS)
+@click.option("--config", "config_file", metavar="FILE", help="Read settings from this TOML file.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON event a line to stdout.")
+@click.option("--dry-run", is_flag=True, help="Show settings, seeds, budget and sandbox; evaluate nothing.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    problem: str,
+    config_file: str | None,
+    as_json: bool,
+    dry_run: bool,
+    **flags: str | None,
+) -> int:
+    """Start an evolution run of PROBLEM and watch it.
+
+    PROBLEM is a name that `evolve problems` lists, or the path of a problem of your own. The search ends
+    when its budget is spent; then the finalists are measured on hidden workloads and the winner is named.
+    """
+    config = resolve(flags, environment(), config_file)
+    if dry_run:
+        return _dry_run(problem, config)
+    from db.archive import Archive
+    from evolve.session import new_run
+
+    with Archive.open(config["db"], create=True) as archive:
+        record = new_run(archive, problem, config)
+        click.echo(
+            f"run {record.name}: problem {record.problem}, {config['proposer']} proposer, "
+            f"{config['selector']} selector, seed {record.config['seed']}, archive {config['db']}",
+            err=True,
+        )
+        return _drive(ctx, archive, record, config["db"], as_json=as_json)
+
+
+@click.command()
+@click.argument("run_name", metavar="[RUN]", required=False)
+@DB_OPTION
+@settings_options("evaluations", "time", "workers", "pool")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON event a line to stdout.")
+@click.pass_context
+def resume(
+    ctx: click.Context, run_name: str | None, db: str, as_json: bool, **flags: str | None
+) -> int:
+    """Go on with RUN (default: the newest) after Ctrl-C, a crash or a kill.
+
+    What was in flight is evaluated again, nothing else is. --evaluations and --time replace the run's total
+    budget for this sitting.
+    """
+    parsed = resolve(flags, {}, None)
+    changes = {key: parsed[key] for key in ("evaluations", "time", "workers", "pool") if flags.get(key)}
+    if changes.keys() & {"evaluations", "time"}:
+        changes = {"evaluations": None, "time": None, **changes}
+    with open_archive(db) as archive:
+        record = archive.run(run_name)
+        return _drive(ctx, archive, record, db, as_json=as_json, changes=changes)
+
+
+@click.command()
+@click.argument("run_name", metavar="[RUN]", required=False)
+@DB_OPTION
+@settings_options("workers", "pool")
+@click.pass_context
+def final(ctx: click.Context, run_name: str | None, db: str, **flags: str | None) -> int:
+    """Measure the finalists and best seeds of RUN (default: the newest) on newly drawn hidden workloads.
+
+    Every final draws workloads that nobody has seen and is recorded, and hidden scores say how many
+    measurements they rest on.
+    """
+    parsed = resolve(flags, {}, None)
+    changes = {key: parsed[key] for key in ("workers", "pool") if flags.get(key)}
+    with open_archive(db) as archive:
+        record = archive.run(run_name)
+        return _drive(ctx, archive, record, db, changes=changes, search=False)
+
+
+def _drive(
+    ctx: click.Context,
+    archive: Archive,
+    record: RunRecord,
+    db: str,
+    *,
+    as_json: bool = False,
+    changes: dict[str, Any] | None = None,
+    search: bool = True,
+) -> int:
+    """Search, measure the finalists, report; the same for new and resumed runs."""
+    from db.records import RunStatus
+    from evaluators.registry import load_problem
+    from evolve.session import open_session
+
+    settings = {**record.config, **(changes or {})}
+    problem = load_problem(settings["problem"], settings["workload"])
+    click.echo(f"starting {_workers(settings)} and measuring baseline and reference ...", err=True)
+    observer = _observer(ctx, archive, record, problem, settings, as_json=as_json)
+    status = RunStatus.FAILED
+    try:
+        with (
+            open_session(archive, record, observer, changes=changes) as session,
+            interruptible(observer.say) as interruption,
+        ):
+            with observer:
+                status = _sit(session, interruption, search=search)
+            if interruption():
+                _say_stopped(archive, record, db)
+                return interruption.exit_code
+    except KeyboardInterrupt:
+        status = RunStatus.STOPPED
+        _say_stopped(archive, record, db)
+        return 130
+    finally:
+        archive.set_status(record.id, status)
+    return _report(ctx, archive, record, problem)
+
+
+def _sit(session: Session, interruption: Interruption, *, search: bool) -> Any:
+    from db.records import RunStatus
+
+    if search:
+        session.search(interruption)
+    if not interruption():
+        session.final(interruption)
+    return RunStatus.STOPPED if interruption() else RunStatus.FINISHED
+
+
+def _say_stopped(archive: Archive, record: RunRecord, db: str) -> None:
+    from reports.summary import last_line
+
+    now = archive.run_by_id(record.id)
+    best = archive.standing(now.id, now.best) if now.best is not None else None
+    click.echo(last_line(now, best), err=True)
+    where = "" if db == "evolve.db" else f" --db {db}"
+    click.echo(f"stopped; go on with: evolve resume {record.name}{where}", err=True)
+
+
+def _workers(settings: dict[str, Any]) -> str:
+    if settings["pool"] == "serial":
+        return "one sandbox in this process"
+    return f"{settings['workers']} Ray workers"
+
+
+def _observer(
+    ctx: click.Context,
+    archive: Archive,
+    record: RunRecord,
+    problem: Problem,
+    settings: dict[str, Any],
+    *,
+    as_json: bool,
+) -> LiveObserver | LineObserver | EventObserver:
+    from evolve.cli.watching import EventObserver, LineObserver, LiveObserver, Meter
+    from evolve.config import budget_of
+    from reports.text import scale_text
+
+    meter = Meter(budget_of(settings), settings["workers"])
+    facts = problem.declaration
+    if as_json:
+        return EventObserver(archive, record.id, meter, facts.metrics)
+    if sys.stderr.isatty():
+        scale = scale_text(facts.baseline, facts.reference)
+        return LiveObserver(archive, record.id, meter, scale, console(ctx, stderr=True))
+    return LineObserver(archive, record.id, meter)
+
+
+def _report(ctx: click.Context, archive: Archive, record: RunRecord, problem: Problem) -> int:
+    """The finalists and the last line, on stderr: stdout is for data that was asked for."""
+    from reports.summary import final_listing, finalists, last_line
+    from reports.text import scale_text
+
+    now = archive.run_by_id(record.id)
+    best = archive.standing(now.id, now.best) if now.best is not None else None
+    facts = problem.declaration
+    screen = console(ctx, stderr=True)
+    screen.print(final_listing(finalists(archive, now), now))
+    screen.print(scale_text(facts.baseline, facts.reference), markup=False, highlight=False)
+    click.echo(last_line(now, best), err=True)
+    if best is None:
+        return NOTHING_FEASIBLE
+    click.echo("next: evolve leaderboard | evolve lineage best | evolve diff best | evolve export best", err=True)
+    return 0
+
+
+def _dry_run(problem_name: str, config: Config) -> int:
+    """Print what a run would do."""
+    from evaluators.registry import load_problem
+    from evolve.doctor import sandbox_layers
+
+    problem = load_problem(problem_name, config["workload"])
+    lines = ["settings:"]
+    lines += [f"  {key} = {_shown(key, config)}  ({config.origin[key]})" for key in SETTINGS]
+    lines += ["", f"problem {problem.declaration.name}: {problem.declaration.title}", "seeds:"]
+    lines += [f"  {seed.name}: {seed.summary}" for seed in problem.seeds]
+    budget = config.budget
+    lines += ["", f"workload set: {problem.digest}"]
+    lines += [f"budget: {budget.evaluations or 'any number of'} evaluations, {budget.seconds or 'any'} s"]
+    lines += ["cost: none (no model is called)", "", "sandbox on this machine:"]
+    lines += [f"  {layer}: {state}" for layer, state in sandbox_layers().items()]
+    show(click.get_current_context(), "\n".join(lines))
+    return 0
+
+
+def _shown(key: str, config: Config) -> str:
+    value = config[key]
+    return "unset" if value is None else f"{value:g} s" if key == "time" else str(value)

@@ -1,0 +1,169 @@
+"""Tests what works on this machine by doing it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from evaluators.host import cpu_model, usable_cpus
+from sandbox import Ending, Limits, Sandbox
+
+RAY_SECONDS = 120
+
+
+class State(StrEnum):
+    """What came of a test."""
+
+    WORKS = "works"
+    MISSING = "missing"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One part, what came of testing it, in words, and how to mend it."""
+
+    part: str
+    state: State
+    detail: str
+    hint: str = ""
+
+
+def examine(db: str) -> list[Finding]:
+    """Test every part; a run needs all that can be ``broken``, the rest is only named."""
+    findings = [_python(), _numpy(), *_sandbox(), _ray(), _database(db)]
+    findings += [_optional(name) for name in ("torch", "triton")]
+    return [*findings, _gpu()]
+
+
+def sandbox_layers() -> Mapping[str, str]:
+    """What the sandbox enforces here, probed by starting one."""
+    with Sandbox(preload=("numpy",), array_module="numpy") as sandbox:
+        return dict(sandbox.layers)
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    detail = f"{version} on {platform.system()} {platform.release()}, {len(usable_cpus())} CPUs ({cpu_model()})"
+    if platform.system() != "Linux":
+        return Finding(part="python", state=State.BROKEN, detail=detail, hint="the sandbox needs Linux")
+    return Finding(part="python", state=State.WORKS, detail=detail)
+
+
+def _numpy() -> Finding:
+    return Finding(part="numpy", state=State.WORKS, detail=importlib.metadata.version("numpy"))
+
+
+def _sandbox() -> list[Finding]:
+    source = "def answer(value):\n    return value + 1\n"
+    try:
+        with Sandbox(preload=("numpy",), array_module="numpy") as sandbox:
+            started = time.perf_counter()
+            with sandbox.open(source, "answer", Limits()) as session:
+                execution = session.call({"value": 41}, timeout_seconds=10.0)
+            took_ms = 1000 * (time.perf_counter() - started)
+            layers = dict(sandbox.layers)
+    except Exception as error:  # noqa: BLE001 - a doctor reports whatever goes wrong
+        return [Finding(part="sandbox", state=State.BROKEN, detail=str(error), hint="report this")]
+    if execution.ending is not Ending.REPLIED or execution.value != 42:
+        detail = f"a trivial program ended with {execution.ending.value}: {execution.reason}"
+        return [Finding(part="sandbox", state=State.BROKEN, detail=detail, hint="report this")]
+    findings = [Finding(part="sandbox", state=State.WORKS, detail=f"a trivial program in {took_ms:.1f} ms")]
+    for layer, state in layers.items():
+        enforced = state == "enforced"
+        findings.append(
+            Finding(
+                part=f"sandbox: {layer}",
+                state=State.WORKS if enforced else State.MISSING,
+                detail=state,
+                hint="" if enforced else "candidates are held by the other layers",
+            )
+        )
+    return findings
+
+
+def _ray() -> Finding:
+    # In a process of its own: Ray registers handlers and threads that a doctor must not leave behind.
+    script = (
+        "import ray, logging; ray.init(address='local', num_cpus=1, include_dashboard=False, "
+        "logging_level='ERROR', log_to_driver=False, _node_ip_address='127.0.0.1'); "
+        "f = ray.remote(lambda: 41 + 1); print(ray.get(f.remote(), timeout=60)); ray.shutdown()"
+    )
+    return _subprocess("ray", script, "42", hint="use --pool serial; ray needs 2 GB of free memory")
+
+
+def _subprocess(part: str, script: str, expected: str, *, hint: str) -> Finding:
+    started = time.perf_counter()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=RAY_SECONDS,
+            check=False,
+            env=_quiet_environment(),
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(part=part, state=State.BROKEN, detail=f"no answer in {RAY_SECONDS} s", hint=hint)
+    took = time.perf_counter() - started
+    if done.returncode or done.stdout.strip() != expected:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return Finding(part=part, state=State.BROKEN, detail=lines[-1][:200], hint=hint)
+    version = importlib.metadata.version(part)
+    return Finding(part=part, state=State.WORKS, detail=f"{version}, a task in {took:.1f} s with start-up")
+
+
+def _quiet_environment() -> dict[str, str]:
+    return {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def _database(db: str) -> Finding:
+    from db.archive import Archive
+    from db.records import ArchiveError
+
+    detail = f"SQLite {sqlite3.sqlite_version}, SQLAlchemy {importlib.metadata.version('sqlalchemy')}"
+    path = Path(db.removeprefix("sqlite:///"))
+    if not path.exists():
+        parent = path.resolve().parent
+        writable = _can_write(parent)
+        state = State.WORKS if writable else State.BROKEN
+        hint = "" if writable else f"{parent} cannot be written; choose another folder with --db"
+        return Finding(part="database", state=state, detail=f"{detail}; {db} will be created", hint=hint)
+    try:
+        with Archive.open(db) as archive:
+            count = len(archive.runs())
+    except ArchiveError as error:
+        return Finding(part="database", state=State.BROKEN, detail=str(error), hint="choose another --db")
+    return Finding(part="database", state=State.WORKS, detail=f"{detail}; {db} holds {count} runs")
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _optional(name: str) -> Finding:
+    if importlib.util.find_spec(name) is None:
+        hint = "only kernels need it: pip install 'evolve-adrs[kernels]'"
+        return Finding(part=name, state=State.MISSING, detail="not installed", hint=hint)
+    return Finding(part=name, state=State.WORKS, detail=importlib.metadata.version(name))
+
+
+def _gpu() -> Finding:
+    if Path("/dev/nvidiactl").exists():
+        return Finding(part="CUDA device", state=State.WORKS, detail="/dev/nvidiactl is there; not needed yet")
+    return Finding(part="CUDA device", state=State.MISSING, detail="no /dev/nvidiactl", hint="only kernels need it")

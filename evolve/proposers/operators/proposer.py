@@ -1,0 +1,168 @@
+"""The proposer that draws an operator, applies it, and hands back only what is new and plausible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+
+from evaluators.program import ProgramError, normalised_digest
+from evaluators.screen import screen
+from evolve.proposal import Context, Material, Proposal, ProposalError, Selection
+from evolve.proposers.operators.blend import blend
+from evolve.proposers.operators.constants import constant
+from evolve.proposers.operators.crossover import adopt, crossover
+from evolve.proposers.operators.graft import graft
+from evolve.proposers.operators.mutate import mutate
+from evolve.proposers.operators.source import Program, prune
+from evolve.proposers.operators.task import Change, Operator, Task
+from evolve.proposers.operators.warm_start import warm_start
+
+OPERATORS: Mapping[str, Operator] = MappingProxyType(
+    {
+        "adopt": adopt,
+        "blend": blend,
+        "constant": constant,
+        "crossover": crossover,
+        "graft": graft,
+        "mutate": mutate,
+        "warm_start": warm_start,
+    }
+)
+WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "adopt": 1.0,
+        "blend": 1.5,
+        "constant": 4.0,
+        "crossover": 2.5,
+        "graft": 2.0,
+        "mutate": 4.0,
+        "warm_start": 1.0,
+    }
+)
+# Starting from the carried state pays only once something improves that state.
+_FOLLOWERS: Mapping[str, Mapping[str, float]] = MappingProxyType({"warm_start": {"graft": 6.0, "adopt": 0.0}})
+
+
+class Operators:
+    """Proposes without a model: deterministic in the context's rng, generic over problems.
+
+    Args:
+        weights: how often each operator is tried, by name; left out means never.
+        tries: how many operators to try before giving up.
+        stack_share: how often a second operator is applied to the result of the first.
+    """
+
+    def __init__(
+        self, *, weights: Mapping[str, float] = WEIGHTS, tries: int = 20, stack_share: float = 0.3
+    ) -> None:
+        unknown = sorted(weights.keys() - OPERATORS.keys())
+        if unknown or not any(weight > 0 for weight in weights.values()):
+            raise ValueError(f"weights must name some of {', '.join(OPERATORS)}; unknown: {unknown}")
+        self._weights = dict(sorted(weights.items()))
+        self._tries = tries
+        self._stack_share = stack_share
+        # Seeds and elites come back again and again; their digests need not.
+        self._digest = lru_cache(maxsize=1024)(normalised_digest)
+
+    @property
+    def name(self) -> str:
+        """Name in the archive."""
+        return "operators"
+
+    def propose(self, selection: Selection, context: Context) -> Proposal:
+        """Write one program that parses, passes the screen and has a digest of its own.
+
+        Raises:
+            ProposalError: no operator found anything in `tries` tries.
+        """
+        donors = _donors(selection, context.seeds)
+        known = self._digests([selection.parent], context)
+        reasons: list[str] = []
+        for _ in range(self._tries):
+            try:
+                change = self._attempt(selection.parent.source, donors, context, self._weights)
+                self._admit(change, [m for m in donors if m.number in change.donors], known, context)
+            except (ProposalError, ProgramError) as error:
+                reasons.append(str(error))
+                continue
+            change = self._stacked(change, donors, known, context)
+            parents = dict.fromkeys((selection.parent.number, *change.donors))
+            return Proposal(
+                source=change.source, operator=change.operator, parents=tuple(parents), note=change.note
+            )
+        raise ProposalError(f"no operator applies to candidate {selection.parent.number}: {reasons[-1]}")
+
+    def _attempt(
+        self, source: str, donors: Sequence[Material], context: Context, weights: Mapping[str, float]
+    ) -> Change:
+        operator = context.rng.choices(list(weights), list(weights.values()))[0]
+        task = Task(
+            parent=Program(source),
+            donors=donors,
+            entry=context.entry,
+            optional_parameters=context.optional_parameters,
+            rng=context.rng,
+        )
+        change = OPERATORS[operator](task)
+        return Change(
+            source=prune(change.source, context.entry),
+            operator=change.operator,
+            note=change.note,
+            donors=change.donors,
+        )
+
+    def _stacked(
+        self, first: Change, donors: Sequence[Material], known: set[str], context: Context
+    ) -> Change:
+        """Now and then apply a second operator to the result of the first; keep the first if that fails."""
+        followers = _FOLLOWERS.get(first.operator, {})
+        weights = {name: followers.get(name, weight) for name, weight in self._weights.items()}
+        if context.rng.random() >= self._stack_share * (2 if followers else 1) or not any(weights.values()):
+            return first
+        try:
+            second = self._attempt(first.source, donors, context, weights)
+            self._admit(second, [m for m in donors if m.number in second.donors], known, context)
+            if self._digest(second.source, entry=context.entry) == self._digest(
+                first.source, entry=context.entry
+            ):
+                return first
+        except (ProposalError, ProgramError):
+            return first
+        return Change(
+            source=second.source,
+            operator=f"{first.operator}+{second.operator}",
+            note=f"{first.note}; {second.note}",
+            donors=(*first.donors, *second.donors),
+        )
+
+    def _admit(self, change: Change, used: Sequence[Material], known: set[str], context: Context) -> None:
+        """Refuse a program that the screen objects to, or that is the parent or a donor over again.
+
+        Raises:
+            ProposalError: it is refused; the message says why.
+        """
+        reason = screen(
+            change.source,
+            entry=context.entry,
+            parameters=context.parameters,
+            allowed_imports=context.allowed_imports,
+        )
+        if reason is not None:
+            raise ProposalError(f"{change.operator} made a program that {reason}")
+        if self._digest(change.source, entry=context.entry) in known | self._digests(used, context):
+            raise ProposalError(f"{change.operator} changed nothing")
+
+    def _digests(self, materials: Sequence[Material], context: Context) -> set[str]:
+        """Digest programs.
+
+        Raises:
+            ProgramError: one of them does not parse.
+        """
+        return {self._digest(material.source, entry=context.entry) for material in materials}
+
+
+def _donors(selection: Selection, seeds: Sequence[Material]) -> list[Material]:
+    """List the programs to take from: inspirations twice as likely as seeds, the parent never."""
+    others = [*selection.inspirations, *selection.inspirations, *seeds]
+    return [material for material in others if material.number != selection.parent.number]

@@ -1,0 +1,168 @@
+"""Puts a run's parts together: archive, problem, pool, search - for a new run, a resumed one, or a final."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+from db.archive import Archive
+from db.records import NewRun, RunRecord, RunStatus
+from evaluators.host import usable_cpus
+from evaluators.problem import Problem, ProblemError
+from evaluators.registry import load_problem
+from evaluators.seeding import SECRET_BYTES, draw_secret
+from evaluators.serial import SerialPool
+from evaluators.tasks import EvaluationPool, WorkerSpec
+from evolve.config import Config, ConfigError, budget_of
+from evolve.evolution import Evolution
+from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
+from evolve.proposers import PROPOSERS
+from evolve.runner import Observer, Runner
+from evolve.selectors import SELECTORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A run with everything that it needs to go on."""
+
+    archive: Archive
+    run: RunRecord
+    problem: Problem
+    evolution: Evolution
+    runner: Runner
+
+    def search(self, stopping: Callable[[], bool]) -> None:
+        """Search until the budget is spent or ``stopping()``; see `Runner.search`."""
+        self.archive.set_status(self.run.id, RunStatus.RUNNING)
+        self.runner.search(stopping)
+
+    def final(self, stopping: Callable[[], bool]) -> FinalResult | None:
+        """Measure finalists and best seeds on hidden workloads; None when there is no finalist, or on a stop."""
+        finalists = self.evolution.finalists(FINALISTS)
+        seeds = self.evolution.best_seeds(SEEDS)
+        if not finalists or not seeds:
+            return None
+        return run_final(self.archive, self.run.id, self.runner, finalists, seeds, stopping)
+
+
+def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
+    """Create a run in the archive: its settings, its secret, its seed.
+
+    Raises:
+        ConfigError: the secret's file cannot be used.
+        ProblemError: unknown problem or unusable workload.
+    """
+    problem = load_problem(problem_name, config["workload"])
+    settings: dict[str, Any] = dict(config.values)
+    del settings["db"], settings["secret_file"]
+    name = settings.pop("name")
+    stamp = datetime.now(tz=UTC).strftime("%Y%m%d-%H%M%S")
+    if settings["seed"] is None:
+        settings["seed"] = SystemRandom().randrange(2**31)
+    settings["workers"] = 1 if settings["pool"] == "serial" else settings["workers"] or len(usable_cpus())
+    if settings["evaluations"] is None and settings["time"] is None:
+        settings["time"] = config.budget.seconds
+    if config["workload"] != "generated":
+        settings["workload"] = str(Path(config["workload"]).resolve())
+    settings["problem"] = problem_name if problem_name == problem.declaration.name else str(
+        Path(problem_name).resolve()
+    )
+    return archive.create_run(
+        NewRun(
+            name=name or f"{problem.declaration.name}-{stamp}",
+            problem=problem.declaration.name,
+            digest=problem.digest,
+            config=settings,
+            secret=_secret(config["secret_file"]),
+        )
+    )
+
+
+@contextmanager
+def open_session(
+    archive: Archive,
+    run: RunRecord,
+    observer: Observer,
+    *,
+    changes: Mapping[str, Any] | None = None,
+) -> Iterator[Session]:
+    """Open a run with a pool of workers and everything told that the archive remembers.
+
+    Args:
+        archive: the archive, writable.
+        run: which run.
+        observer: shows what happens.
+        changes: settings to change for this sitting alone (budget, pool, workers).
+
+    Raises:
+        ProblemError: the workloads are not those that the run began with.
+    """
+    settings = {**run.config, **(changes or {})}
+    problem = load_problem(settings["problem"], settings["workload"])
+    if problem.digest != run.digest:
+        raise ProblemError(
+            f"run {run.name} was measured on workload set {run.digest}, this version or file gives "
+            f"{problem.digest}; their scores do not compare\nhint: begin a new run, or restore the trace file"
+        )
+    evolution = Evolution(
+        problem,
+        PROPOSERS[settings["proposer"]](),
+        SELECTORS[settings["selector"]](),
+        seed=settings["seed"],
+        is_known=lambda digest: archive.has_digest(run.id, digest) is not None,
+        block_size=settings["block_size"],
+    )
+    spec = WorkerSpec(
+        problem=settings["problem"],
+        workload=settings["workload"],
+        secret=archive.secret(run.id),
+        clock=settings["clock"],
+    )
+    pool = make_pool(spec, settings["pool"], settings["workers"])
+    try:
+        runner = Runner(
+            archive,
+            run.id,
+            evolution,
+            pool,
+            budget=budget_of(settings),
+            observer=observer,
+            clock=time.monotonic,
+        )
+        runner.replay()
+        yield Session(archive=archive, run=run, problem=problem, evolution=evolution, runner=runner)
+    finally:
+        pool.close()
+
+
+def make_pool(spec: WorkerSpec, kind: str, workers: int) -> EvaluationPool:
+    """A serial pool, or one of Ray workers."""
+    if kind == "serial":
+        return SerialPool(spec, cpu=usable_cpus()[-1])
+    # Imported here: Ray takes most of a second, which a serial run and --help must not pay.
+    from evaluators.pool import RayPool
+
+    return RayPool(spec, workers=workers)
+
+
+def _secret(file: str | None) -> bytes:
+    if file is None:
+        return draw_secret()
+    try:
+        secret = bytes.fromhex(Path(file).read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot read a secret from {file}: {error}\nhint: the file holds 64 hexadecimal digits"
+        ) from error
+    if len(secret) != SECRET_BYTES:
+        raise ConfigError(
+            f"the secret in {file} has {len(secret)} bytes, not {SECRET_BYTES}\n"
+            "hint: the file holds 64 hexadecimal digits"
+        )
+    return secret
