@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
@@ -139,7 +140,10 @@ class RayPool:
 def _start_ray(workers: int, home: Path) -> None:
     """Start a quiet Ray of our own: no dashboard, no telemetry, loopback only, its token in a private home."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(home / "auth_token")
+    token = home / "auth_token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32), encoding="ascii")
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         ray.init(

@@ -1,0 +1,190 @@
+"""How a run ended: its last line, and the finalists on the hidden split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from db.archive import Archive
+from db.records import EvaluationRecord, RunRecord, Standing
+from evaluators.model import Outcome, Split
+from evaluators.statistics import Estimate, paired
+from reports.evaluation import estimate_json
+from reports.formats import Column, Format, Listing, Row, render
+from reports.leaderboard import (
+    SCORE_FIELDS,
+    best_seed,
+    is_seed,
+    made,
+    marks_cell,
+    outcome_words,
+    score_cell,
+    tag_cell,
+    tally,
+)
+from reports.text import MISSING, count, duration, estimate_text, points, signed, tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalist:
+    """A candidate at the end of a run.
+
+    Args:
+        standing: its pooled scores by split.
+        measurements: how often it has met hidden workloads.
+        advantage: its paired lead over the best unmodified seed on the hidden split, in points; None where
+            the two never met the same workloads, or for that seed itself.
+    """
+
+    standing: Standing
+    measurements: int
+    advantage: Estimate | None
+
+
+def last_line(run: RunRecord, best: Standing | None, seconds: float | None = None) -> str:
+    """The run in one line: ``412 evaluated: 371 ok, 41 wrong - best #0398 61.3 ± 0.8 (...) in 8m 12s``.
+
+    Args:
+        run: the run's record.
+        best: the standing of ``run.best``; None if nothing is feasible.
+        seconds: wall time to name; default the run's search time.
+    """
+    counts = tally(run)
+    spent = duration(run.elapsed_seconds if seconds is None else seconds)
+    head = f"{count(sum(counts.values()))} evaluated"
+    if counts:
+        head += f": {outcome_words(counts)}"
+    split = run.best_split or Split.TRAIN
+    estimate = best.estimates.get(split) if best is not None else None
+    if best is None or estimate is None:
+        return f"{head} - nothing feasible in {spent}"
+    return (
+        f"{head} - best {tag(best.number)} {estimate_text(estimate)} (baseline 0, reference 100) in {spent}"
+    )
+
+
+def advantage(
+    ours: Sequence[EvaluationRecord], theirs: Sequence[EvaluationRecord], split: Split = Split.HIDDEN
+) -> Estimate | None:
+    """Paired lead of one candidate over another on the workloads that both have met, in points.
+
+    Workloads pair up when split, block, workload definition and name agree; of repeated measurements of a
+    block the latest counts. None if there is no pair.
+    """
+    mine, other = _shares(ours, split), _shares(theirs, split)
+    common = [key for key in mine if key in other]
+    if not common:
+        return None
+    return paired([mine[key] for key in common], [other[key] for key in common])
+
+
+def _shares(records: Sequence[EvaluationRecord], split: Split) -> dict[tuple[str, int, str], float]:
+    done = [
+        (record.sequence, record.evaluation)
+        for record in records
+        if record.evaluation is not None and record.sequence is not None
+    ]
+    return {
+        (evaluation.digest, evaluation.block, result.name): result.share
+        for _, evaluation in sorted(done, key=lambda pair: pair[0])
+        if evaluation.split is split and evaluation.outcome is Outcome.OK
+        for result in evaluation.workloads
+    }
+
+
+def finalists(archive: Archive, run: RunRecord, limit: int = 100) -> list[Finalist]:
+    """Everyone measured on the hidden split, the best lower bound there first."""
+    leaders = archive.standings(run.id, split=Split.HIDDEN, top=limit, sort="low")
+    measured = [standing for standing in leaders if Split.HIDDEN in standing.estimates]
+    records = {standing.number: archive.evaluations(run.id, standing.number) for standing in measured}
+    seed = best_seed(measured, Split.HIDDEN)
+    return [
+        Finalist(
+            standing=standing,
+            measurements=sum(
+                record.planned.split is Split.HIDDEN and record.evaluation is not None
+                for record in records[standing.number]
+            ),
+            advantage=None
+            if seed is None or seed.number == standing.number
+            else advantage(records[standing.number], records[seed.number]),
+        )
+        for standing in measured
+    ]
+
+
+def verdict(lead: Estimate | None) -> str:
+    """A paired lead in one word: better, worse, or undecided where the interval holds 0."""
+    if lead is None:
+        return MISSING
+    return "better" if lead.low > 0 else "worse" if lead.high < 0 else "undecided"
+
+
+def final_rows(entries: Sequence[Finalist], run: RunRecord) -> list[Row]:
+    """The finalists' rows in full precision; shrinkage is hidden minus train, in points."""
+    return [
+        {
+            "number": entry.standing.number,
+            "marks": [
+                *(["best"] if entry.standing.number == run.best else []),
+                *(["seed"] if is_seed(entry.standing) else []),
+            ],
+            "made": made(entry.standing.proposer, entry.standing.operator),
+            **{split.value: estimate_json(entry.standing.estimates.get(split)) for split in Split},
+            "measurements": entry.measurements,
+            "advantage": estimate_json(entry.advantage),
+            "verdict": verdict(entry.advantage),
+            "shrinkage": _shrinkage(entry.standing),
+        }
+        for entry in entries
+    ]
+
+
+def _shrinkage(standing: Standing) -> float | None:
+    train, hidden = standing.estimates.get(Split.TRAIN), standing.estimates.get(Split.HIDDEN)
+    return None if train is None or hidden is None else hidden.mean - train.mean
+
+
+def final_columns(seed: Standing | None) -> list[Column]:
+    """The finalists' columns; ± is the half-width of the 95 % interval."""
+    rival = f"lead over {tag(seed.number)}" if seed is not None else "lead over seed"
+    unit = "pts ± 95 %"
+    return [
+        Column(title="candidate", path=("number",), show=tag_cell),
+        Column(title="mark", path=("marks",), show=marks_cell, numeric=False),
+        Column(title="hidden", path=("hidden",), unit=unit, show=score_cell, fields=SCORE_FIELDS),
+        Column(title=rival, path=("advantage",), unit=unit, show=_lead, fields=SCORE_FIELDS),
+        Column(title="verdict", path=("verdict",), numeric=False, priority=1),
+        Column(title="train → validation → hidden", path=(), unit="pts", show=_path, priority=2),
+        Column(title="shrinkage", path=("shrinkage",), unit="pts", show=_signed, priority=3),
+        Column(title="measured", path=("measurements",), unit="times", priority=4),
+        Column(title="made by", path=("made",), numeric=False, flexible=True, priority=5),
+    ]
+
+
+def final_listing(
+    entries: Sequence[Finalist], run: RunRecord, fmt: Format | str = Format.TABLE
+) -> Listing | str:
+    """The finalists on the hidden split, paired with the best unmodified seed."""
+    seed = best_seed([entry.standing for entry in entries], Split.HIDDEN)
+    return render(
+        final_rows(entries, run), final_columns(seed), fmt, empty="nobody was measured on hidden workloads"
+    )
+
+
+def _lead(value: object) -> str:
+    text = score_cell(value)
+    lead = value.get("score") if isinstance(value, Mapping) else None
+    return f"+{text}" if isinstance(lead, float) and math.isfinite(lead) and round(lead, 1) > 0 else text
+
+
+def _signed(value: object) -> str:
+    return signed(value) if isinstance(value, float) else MISSING
+
+
+def _path(row: object) -> str:
+    if not isinstance(row, Mapping):
+        return MISSING
+    estimates = [row.get(split.value) for split in Split]
+    return " → ".join(points(item["score"]) if isinstance(item, Mapping) else MISSING for item in estimates)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+
+from evaluators.screen import FORBIDDEN_NAMES, screen
+
+GOOD = '''"""A program."""
+from __future__ import annotations
+
+import math
+import numpy as np
+from numpy.linalg import norm
+
+
+class State:
+    def __init__(self):
+        self.n = 0
+
+
+def plan(history, previous, *, verbose=False):
+    return np.asarray(history) * math.pi + norm(previous)
+
+
+if __name__ == "__main__":
+    plan([1], [2])
+'''
+
+
+def look(source: str, **options: int) -> str | None:
+    return screen(
+        source, entry="plan", parameters=("history", "previous"), allowed_imports={"numpy", "math"}, **options
+    )
+
+
+def body(line: str) -> str:
+    return f"def plan(history, previous):\n    {line}\n    return history\n"
+
+
+def test_an_honest_program_passes() -> None:
+    assert look(GOOD) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def plan(history, previous)\n", "does not parse: line 1: expected ':'"),
+        ("x = 1\n\0", "line 2: holds a NUL byte"),
+        ("x = 1\ny = '\udc80'\n", "line 2: holds a character that UTF-8 cannot encode"),
+        ("def other():\n    pass\n", "defines no top-level function plan(history, previous)"),
+        ("plan = lambda history, previous: 1\n", "defines no top-level function plan(history, previous)"),
+        (
+            "async def plan(history, previous):\n    pass\n",
+            "defines no top-level function plan(history, previous)",
+        ),
+        (
+            "def plan(previous, history):\n    pass\n",
+            "line 1: plan must take (history, previous), not (previous, history)",
+        ),
+        ("def plan(history):\n    pass\n", "line 1: plan must take (history, previous), not (history)"),
+        ("def plan(history, previous, /):\n    pass\n", "line 1: plan must take"),
+        ("def plan(history, previous, extra):\n    pass\n", "line 1: plan must take"),
+        ("def plan(history, previous, *, extra):\n    pass\n", "line 1: plan must take"),
+        ("def plan(*args, **kwargs):\n    pass\n", "line 1: plan must take"),
+        (body("import os"), "line 2: imports 'os', but a program may import only: math, numpy"),
+        (body("import numpy_evil"), "line 2: imports 'numpy_evil'"),
+        (body("import numpy, sys"), "line 2: imports 'sys'"),
+        (body("from . import secrets"), "line 2: imports '.'"),
+        (body("from subprocess import run"), "line 2: imports 'subprocess'"),
+        (body("history.__class__.__base__"), "line 2: uses the attribute '__base__'"),
+        (body("plan.__globals__"), "line 2: uses the attribute '__globals__', which is not allowed"),
+        (body("__builtins__"), "line 2: uses the name '__builtins__', which is not allowed"),
+        (body("__import__('os')"), "line 2: uses the name '__import__'"),
+        (body("f = open"), "line 2: uses the name 'open'"),
+    ],
+)
+def test_reasons(source: str, reason: str) -> None:
+    assert (look(source) or "").startswith(reason)
+
+
+@pytest.mark.parametrize("name", sorted(FORBIDDEN_NAMES))
+def test_every_forbidden_name_is_refused(name: str) -> None:
+    assert (
+        look(body(f"{name}()")) == f"line 2: uses the name {name!r}, which is not allowed even for a variable"
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def plan(history, previous, rounds=3):\n    return history\n",
+        "def plan(history, previous, **options):\n    return history\n",
+        "def plan(nothing):\n    pass\n\n\ndef plan(history, previous):\n    return history\n",
+    ],
+)
+def test_further_optional_parameters_and_later_definitions_pass(source: str) -> None:
+    assert look(source) is None
+
+
+def test_size_is_counted_in_bytes() -> None:
+    source = body("'ä'")
+    assert look(source, max_bytes=len(source) + 1) is None
+    assert (
+        look(source, max_bytes=len(source))
+        == f"is {len(source) + 1} bytes long, more than the {len(source)} allowed"
+    )
+
+
+def test_depth_is_bounded() -> None:
+    assert look(body("x = " + "+".join("1" * 50))) is None
+    assert look(body("x = " + "+".join("1" * 500))) == "line 2: is nested more than 100 levels deep"
+    assert look(body("x = " + "-" * 50_000 + "1")) == "does not parse: nested too deeply to be parsed"

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from evaluators.model import Outcome, Split
+from reports import live
+from reports.leaderboard import best_seed, outcome_words, repeats, seed_standings, tally
+from reports.lineage import lineage
+from reports.text import plain_text
+
+SCALE = "0 = deepseek, 100 = next window"
+
+
+def progress(**changes: Any) -> live.Progress:
+    values: dict[str, Any] = {
+        "elapsed_seconds": 100.0,
+        "budget_seconds": 180.0,
+        "budget_evaluations": None,
+        "evaluations_done": 412,
+        "evaluations_per_second": 4.2,
+        "in_flight": 2,
+        "phase": "search",
+        "workers": 2,
+    }
+    return live.Progress(**{**values, **changes})
+
+
+def view(built: Any, **changes: Any) -> Any:
+    run, archive = built.run, built.archive
+    return live.live_view(
+        run,
+        archive.standings(run.id),
+        progress(**changes),
+        scale=SCALE,
+        seed=best_seed(seed_standings(archive, run)),
+        ancestry=[] if run.best is None else lineage(archive, run, run.best),
+    )
+
+
+def test_the_view_at_80_columns(small: Any) -> None:
+    text = plain_text(view(small), 80)
+    lines = [line.strip("│ ") for line in text.splitlines()]
+    assert lines[0].startswith("╭─ evolve eplb · quiet-otter · search ─")
+    assert "56% · 1m 20s left" in lines[1]
+    assert lines[2:4] == ["1m 40s of 3m 00s · 412 evaluations · 4.2/s · 2 in flight on 2 workers", ""]
+    assert lines[4:12] == [
+        "best #0004  56.0 ± 1.8 points (95 %, validation, n = 3)",
+        "+61.0 over the best unmodified seed on train, seed deepseek",
+        "by crossover:forecast: hedge replicas",
+        "baseline 0 ├·····················─●─················┤ 100 reference",
+        "0 = deepseek, 100 = next window",
+        "its line 0.0 ▁▄█ 61.0, 2 steps from #0001 (train)",
+        "",
+        "outcomes: 5 ok, 1 wrong · 4 repeat measurements",
+    ]
+    assert lines[12] == "discarded at no cost: 1,234 duplicates, 5 unusable"
+    assert lines[16] == "★    #0004   61.0 ± 1.8  56.0 ± 1.8  crossover:forecast"
+    assert all(len(line) == 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_other_widths_stay_inside_the_frame(small: Any, width: int) -> None:
+    text = plain_text(view(small), width)
+    assert {len(line) for line in text.splitlines()} == {width}
+    assert "56.0 ± 1.8" in text
+    assert "100 reference" in text
+
+
+def test_colour_says_nothing_that_words_do_not(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = io.StringIO()
+    Console(file=stream, width=80, force_terminal=True, color_system="truecolor").print(view(small))
+    assert "\x1b[3" not in stream.getvalue()
+    assert "56% · 1m 20s left" in stream.getvalue()
+
+
+def test_an_empty_run_without_a_limit(new_run: Any) -> None:
+    built = new_run()
+    text = plain_text(view(built, budget_seconds=None, evaluations_done=0, evaluations_per_second=0.0))
+    assert "no limit: runs until it is stopped" in text
+    assert "0 evaluations · –/s" in text
+    assert "best: none yet" in text
+    assert "outcomes: nothing evaluated yet" in text
+
+
+def test_a_run_of_failures(new_run: Any) -> None:
+    built = new_run()
+    built.add(Outcome.CRASHED)
+    built.add(Outcome.CHEATED)
+    text = plain_text(view(built))
+    assert "best: none yet" in text
+    assert "outcomes: 1 crashed, 1 cheated" in text
+
+
+def test_hostile_notes_are_disarmed(new_run: Any) -> None:
+    built = new_run()
+    number = built.add([1.0, 2.0], operator="[blink]op", note="[red]n\x1b[2Jote")
+    built.archive.set_best(built.id, number, Split.TRAIN)
+    stream = io.StringIO()
+    Console(file=stream, width=80, force_terminal=True).print(view(built))
+    assert "by [blink]op: [red]note" in stream.getvalue()
+    assert "\x1b[2J" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("changes", "fraction", "eta"),
+    [
+        ({}, 100 / 180, 80.0),
+        ({"budget_evaluations": 824, "budget_seconds": None}, 0.5, 412 / 4.2),
+        ({"budget_evaluations": 500}, 0.824, 88 / 4.2),
+        ({"budget_evaluations": 500, "evaluations_per_second": 0.0}, 0.824, 80.0),
+        ({"budget_seconds": None, "budget_evaluations": 9, "evaluations_per_second": 0.0}, 1.0, None),
+        ({"budget_seconds": None}, None, None),
+        ({"budget_seconds": 50.0}, 1.0, 0.0),
+        ({"budget_seconds": 0.0}, 1.0, 0.0),
+    ],
+)
+def test_the_nearer_limit_counts(changes: dict[str, Any], fraction: float | None, eta: float | None) -> None:
+    assert progress(**changes).fraction == fraction
+    assert progress(**changes).eta_seconds == eta
+
+
+@pytest.mark.parametrize(
+    ("score", "low", "high", "shown"),
+    [
+        (50.0, 30.0, 70.0, "···─●──···"),
+        (-20.0, -30.0, -10.0, "◀·········"),
+        (130.0, 90.0, 170.0, "········─▶"),
+        (50.0, -math.inf, math.inf, "────●─────"),
+        (100.0, 100.0, 100.0, "·········●"),
+    ],
+)
+def test_gauge(score: float, low: float, high: float, shown: str) -> None:
+    assert live.gauge(score, low, high, cells=10) == f"baseline 0 ├{shown}┤ 100 reference"
+
+
+def test_sparkline() -> None:
+    assert live.sparkline([0.0, 3.0, 7.0]) == "▁▄█"
+    assert live.sparkline([-7.0, 0.0]) == "▁█"
+    assert live.sparkline([3.0, 3.0]) == "▁▁"
+    assert live.sparkline([]) == ""
+
+
+def test_lines_without_a_terminal(small: Any) -> None:
+    run, archive = small.run, small.archive
+    best, previous = archive.standing(run.id, 4), archive.standing(run.id, 2)
+    assert live.heartbeat_line(run, best, progress(budget_evaluations=1000)) == (
+        "[1m 40s of 3m 00s] search: 412 of 1,000 evaluations (5 ok, 1 wrong), 4.2/s, "
+        "best #0004 56.0 ± 1.8 (validation)"
+    )
+    assert live.heartbeat_line(run, None, progress(budget_seconds=None)) == (
+        "[1m 40s] search: 412 evaluations (5 ok, 1 wrong), 4.2/s, no best yet"
+    )
+    archive.set_best(run.id, 4, Split.TRAIN)
+    assert live.new_best_line(small.run, best, previous, progress()) == (
+        "[1m 40s] new best #0004 61.0 ± 1.8 (train), +31.0 over #0002, by crossover:forecast: hedge replicas"
+    )
+    assert " over #" not in live.new_best_line(small.run, best, None, progress())
+
+
+def test_lines_are_single_and_harmless(new_run: Any) -> None:
+    built = new_run()
+    built.add([1.0, 2.0], operator="op\nnext", note="a\x1b[31mb\r\nc" + "x" * 500)
+    line = live.new_best_line(built.run, built.archive.standing(built.id, 0), None, progress())
+    assert line.isprintable()
+    assert line.endswith("…")
+    assert len(line) < 250
+
+
+def test_tally_counts_candidates_once(small: Any) -> None:
+    assert tally(small.run) == {Outcome.OK: 5, Outcome.WRONG: 1}
+    assert repeats(small.run) == 4
+    assert outcome_words({Outcome.OK: 1371, Outcome.OUT_OF_MEMORY: 2}) == "1,371 ok, 2 out of memory"
