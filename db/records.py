@@ -48,9 +48,11 @@ class NewRun:
 class RunRecord:
     """A run as the archive knows it (without its secret).
 
-    ``elapsed_seconds`` is the search time used so far over all sittings; ``counts`` is how many evaluations
-    ended in each outcome, by purpose; ``duplicates`` and ``unusable`` count proposals that cost no evaluation;
-    ``best`` is the number of the candidate currently called best and ``best_split`` the split that says so.
+    ``elapsed_seconds`` is the search time used so far over all sittings; ``finished`` is when it last stopped
+    running, for whatever reason; ``counts`` is how many evaluations ended in each outcome, by purpose,
+    without zeros; ``candidates`` is how many were registered, and so the next candidate's number;
+    ``duplicates`` and ``unusable`` count proposals that cost no evaluation; ``best`` is the number of the
+    candidate currently called best and ``best_split`` the split that says so.
     """
 
     id: int
@@ -137,9 +139,9 @@ class EvaluationRecord:
 class Standing:
     """One row of a leaderboard: a candidate's pooled estimates by split.
 
-    ``estimates`` maps a split to ``Estimate`` (mean, stderr, n, low, high in score points) pooled over all its
-    ok evaluations there; ``metrics`` are means over its latest ok train evaluation; ``outcome`` is that of its
-    first evaluation.
+    ``estimates`` maps a split to ``Estimate`` (mean, stderr, n, low, high in score points), ``stratified``
+    over the workloads of all its ok evaluations there; ``metrics`` are means over its latest ok train
+    evaluation; ``outcome`` is that of its first evaluation, None while that is in flight.
     """
 
     number: int
@@ -150,4 +152,3 @@ class Standing:
     estimates: Mapping[Split, Estimate]
     metrics: Mapping[str, float]
     note: str
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import secrets
@@ -46,9 +47,9 @@ class _Worker:
         except (EvaluatorError, SandboxError) as error:
             return f"{type(error).__name__}: {error}"
 
-    def ready(self) -> bool:
-        """Answer once the sandbox is warm."""
-        return True
+    def pid(self) -> int:
+        """This worker's process id, once its sandbox is warm."""
+        return os.getpid()
 
 
 class RayPool:
@@ -57,7 +58,6 @@ class RayPool:
     Args:
         spec: how each worker builds its judge.
         workers: how many actors.
-        workloads_per_block: hook for problems whose number of workloads is known; found by drawing.
 
     Raises:
         PoolError: Ray or its workers do not start.
@@ -77,7 +77,7 @@ class RayPool:
         ]
         self._load = [0] * workers
         try:
-            ray.get([actor.ready.remote() for actor in self._actors], timeout=120)
+            self._pids: list[int] = ray.get([actor.pid.remote() for actor in self._actors], timeout=120)
         except Exception as error:
             self.close()
             raise PoolError(
@@ -89,6 +89,10 @@ class RayPool:
     def slots(self) -> int:
         """How many programs are judged at the same time."""
         return self._slots
+
+    def worker_pids(self) -> list[int]:
+        """Process ids that the workers had when the pool started."""
+        return list(self._pids)
 
     def submit(self, task: Task) -> None:
         """See `evaluators.tasks.EvaluationPool`."""
@@ -142,7 +146,7 @@ def _start_ray(workers: int, home: Path) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     token = home / "auth_token"
     token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32), encoding="ascii")
+    token.write_text(_process_token(), encoding="ascii")
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
@@ -159,6 +163,12 @@ def _start_ray(workers: int, home: Path) -> None:
         raise PoolError(
             f"Ray does not start: {_root_cause(error)}\nhint: try --pool serial, or evolve doctor"
         ) from error
+
+
+@functools.cache
+def _process_token() -> str:
+    """The secret that lets processes join our Ray; drawn once, because Ray's core keeps the first it reads."""
+    return secrets.token_hex(32)
 
 
 def _root_cause(error: BaseException) -> str:

@@ -60,6 +60,11 @@ def live_statements(tree: ast.Module, entry: str | None) -> list[ast.stmt]:
     Statements that could have an effect when the module is loaded stay. Without an entry every definition
     counts as reached.
     """
+    return [statement for statement, _ in _live(tree, entry)]
+
+
+def _live(tree: ast.Module, entry: str | None) -> list[tuple[ast.stmt, list[Site]]]:
+    """Find the live statements, each with the places in it that spell a name."""
     binders: dict[str, list[int]] = {}
     queue: list[int] = []
     for index, statement in enumerate(tree.body):
@@ -71,14 +76,15 @@ def live_statements(tree: ast.Module, entry: str | None) -> list[ast.stmt]:
         is_root = entry in names or (entry is None and isinstance(statement, Definition))
         if is_root or not _is_droppable(statement):
             queue.append(index)
-    live: set[int] = set()
+    live: dict[int, list[Site]] = {}
     while queue:
         index = queue.pop()
         if index not in live:
-            live.add(index)
-            for reference in global_references(tree.body[index]):
-                queue.extend(binders.get(reference.id, ()))
-    return [tree.body[index] for index in sorted(live)]
+            live[index] = sites_of(tree.body[index])
+            for site in live[index]:
+                if site.scope is None:
+                    queue.extend(binders.get(site.name, ()))
+    return [(tree.body[index], live[index]) for index in sorted(live)]
 
 
 def normalised_digest(source: str, *, entry: str | None = None) -> str:
@@ -104,11 +110,12 @@ def normalised_digest(source: str, *, entry: str | None = None) -> str:
 
 
 def _canonical_statements(tree: ast.Module, entry: str | None) -> list[str]:
-    """Write the live statements in canonical form: definitions sorted, the rest in order, imports folded in."""
-    live = live_statements(tree, entry)
+    """Write the live statements canonically: definitions sorted, the rest in order, imports folded in."""
+    resolved = _live(tree, entry)
+    live = [statement for statement, _ in resolved]
+    sites = {id(statement): found for statement, found in resolved}
     counts = Counter(name for statement in live for name in top_level_bindings(statement))
     unique = {name for name, count in counts.items() if count == 1}
-    sites = {id(statement): sites_of(statement) for statement in live}
     renames = _import_names(live, unique)
     if entry is not None:
         renames |= _helper_names(live, sites, entry, unique)

@@ -136,7 +136,7 @@ class _Walk:
 
     def visit(self, node: ast.AST | None) -> None:
         """Record the names that a node spells, then those of the nodes below it."""
-        if node is None:
+        if node is None or isinstance(node, ast.Constant | ast.expr_context | ast.operator | ast.cmpop):
             return
         if isinstance(node, Definition | ast.Lambda):
             self._visit_definition(node)
@@ -147,6 +147,7 @@ class _Walk:
         match node:
             case ast.Name(id=name):
                 self._found(node, "id", name)
+                return
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 for index, name in enumerate(names):
                     self._found(node, "names", name, index)

@@ -73,8 +73,8 @@ def run_final(
     """Measure the contenders on hidden workloads; None when it was interrupted.
 
     The winner is the first finalist, in the order of merit established on validation, whose paired
-    advantage over the best seed has its lower end above 0; with none, the first that is ok. Picking the
-    highest hidden score instead would select on the very split that is to stay unselected.
+    advantage over the best seed has its lower end above 0; picking the highest hidden score instead would
+    select on the very split that is to stay unselected. With none, the best seed is what one should use.
     """
     planned = plan_final(archive, run_id, finalists, seed_numbers)
     block = planned[0].block
@@ -100,17 +100,18 @@ def run_final(
                 number=number, is_seed=number in seed_numbers, evaluation=evaluation, advantage=advantage
             )
         )
-    winner = _winner(placings)
+    winner = _winner(placings, best_seed)
     if winner is not None:
         archive.set_best(run_id, winner, Split.HIDDEN)
     return FinalResult(block=block, placings=tuple(placings), best_seed=best_seed, winner=winner)
 
 
-def _winner(placings: list[Placing]) -> int | None:
-    ok = [p for p in placings if not p.is_seed and p.evaluation.outcome is Outcome.OK]
-    proven = [p for p in ok if p.advantage is not None and p.advantage.low > 0]
-    chosen = next(iter(proven or ok), None)
-    return chosen.number if chosen else None
+def _winner(placings: list[Placing], best_seed: int) -> int | None:
+    for placing in placings:
+        if placing.advantage is not None and placing.advantage.low > 0:
+            return placing.number
+    seed_is_ok = any(p.number == best_seed and p.evaluation.outcome is Outcome.OK for p in placings)
+    return best_seed if seed_is_ok else None
 
 
 def _score(evaluation: Evaluation) -> float:

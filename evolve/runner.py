@@ -81,6 +81,7 @@ class Runner:
         self._spent = 0
         self._failures = 0
         self._earlier_seconds = 0.0
+        self._saved_seconds = 0.0
         self._started = clock()
         self._stopping: Callable[[], bool] = lambda: False
 
@@ -119,7 +120,7 @@ class Runner:
                 if not self._flights and (exhausted or not self._may_start()):
                     return
         finally:
-            self._archive.add_elapsed(self._run_id, self.elapsed_seconds)
+            self._save_elapsed(at_once=True)
 
     @property
     def elapsed_seconds(self) -> float:
@@ -154,6 +155,12 @@ class Runner:
         return not self._stopping() and self._budget.allows_another(
             evaluations=self._spent + len(self._flights), seconds=self.elapsed_seconds
         )
+
+    def _save_elapsed(self, *, at_once: bool = False) -> None:
+        """Keep the run's clock in the archive, at most once a second: a transaction for each result is too dear."""
+        if at_once or self.elapsed_seconds - self._saved_seconds >= 1.0:
+            self._saved_seconds = self.elapsed_seconds
+            self._archive.add_elapsed(self._run_id, self._saved_seconds)
 
     def _fill(self) -> bool:
         """Keep every slot busy; returns whether the search has run out of new programs."""
@@ -214,7 +221,7 @@ class Runner:
         evaluation = finished.evaluation
         self._archive.record(finished.key, evaluation)
         self._spent += flight.planned.purpose is not Purpose.FINAL
-        self._archive.add_elapsed(self._run_id, self.elapsed_seconds)
+        self._save_elapsed()
         if flight.candidate.proposer == "seed" and evaluation.outcome is not Outcome.OK:
             raise RunError(
                 f"seed {flight.candidate.operator} fails on {flight.planned.split.value} workloads "

@@ -64,7 +64,7 @@ class Buffer:
 
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
-Value = Json | Buffer
+Value = Json | Buffer | Sequence[Json | Buffer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ DECLARATION = Declaration(
     reference="exactly one half",
     limits=Limits(load_seconds=5.0),
     preload=("numpy",),
-    race_after=1,
+    race_after=2,
 )
 
 
@@ -82,7 +82,7 @@ class Trivial:
         """Ask twice."""
         series, seconds = [], []
         for _ in range(2):
-            reply = guest.call({"size": workload.size}, 5.0)
+            reply = guest.call({"size": workload.size}, 1.0)
             value: Any = reply.value
             if not isinstance(value, np.ndarray) or value.shape != (workload.size,):
                 raise RefusedError(Outcome.WRONG, f"expected shape {(workload.size,)}")

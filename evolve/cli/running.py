@@ -202,6 +202,7 @@ def _observer(
 
 def _report(ctx: click.Context, archive: Archive, record: RunRecord, problem: Problem) -> int:
     """The finalists and the last line, on stderr: stdout is for data that was asked for."""
+    from reports.leaderboard import is_seed
     from reports.summary import final_listing, finalists, last_line
     from reports.text import scale_text
 
@@ -214,6 +215,12 @@ def _report(ctx: click.Context, archive: Archive, record: RunRecord, problem: Pr
     click.echo(last_line(now, best), err=True)
     if best is None:
         return NOTHING_FEASIBLE
+    if is_seed(best):
+        click.echo(
+            "no finalist is shown to beat the best seed on hidden workloads, so the seed stays best; "
+            "a longer search may: evolve resume --time 10m",
+            err=True,
+        )
     click.echo("next: evolve leaderboard | evolve lineage best | evolve diff best | evolve export best", err=True)
     return 0
 

@@ -218,3 +218,15 @@ def test_live_statements_are_what_the_entry_reaches_and_what_has_effects() -> No
 def test_global_references_leave_out_what_a_function_binds() -> None:
     function = parse_program("def f(x):\n    y = x + Z\n    return [len(q) for q in y]\n").body[0]
     assert [node.id for node in global_references(function)] == ["Z", "len"]
+
+
+def test_nonlocal_names_are_those_of_the_function_around() -> None:
+    source = (
+        "def plan(a):\n    n = m = 0\n    def bump():\n        nonlocal n\n        n += a\n"
+        "    bump()\n    return n\n"
+    )
+    other = source.replace("nonlocal n\n        n +=", "nonlocal m\n        m +=")
+    renamed = source.replace("n =", "k =").replace("nonlocal n\n        n", "nonlocal k\n        k")
+    renamed = renamed.replace("return n", "return k")
+    assert normalised_digest(source, entry="plan") == normalised_digest(renamed, entry="plan")
+    assert normalised_digest(source, entry="plan") != normalised_digest(other, entry="plan")

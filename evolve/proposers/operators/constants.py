@@ -62,13 +62,15 @@ def perturbed(value: float, rng: Random) -> str:
     if value == 0:
         return _float_text(rng.choice((0.01, 0.05, 0.2, 0.5)))
     if value < 1:
-        logit = math.log(value / (1 - value)) + rng.gauss(0, 2 * SPREAD)
-        return _float_text(1 / (1 + math.exp(-logit)))
+        odds = value / (1 - value) * math.exp(rng.gauss(0, 2 * SPREAD))
+        return _float_text(odds / (1 + odds))
     return _float_text(value * math.exp(rng.gauss(0, SPREAD)))
 
 
 def _float_text(value: float) -> str:
     text = f"{value:.3g}"
+    if value < 1 <= float(text):
+        text = f"{value:.6g}"
     return text if any(mark in text for mark in ".en") else f"{text}.0"
 
 

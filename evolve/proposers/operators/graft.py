@@ -23,6 +23,7 @@ from evolve.proposers.operators.transplant import (
 _ENTRY_SHARE = 0.8
 _DONORS = 5
 _REPEAT_WEIGHT = 0.1
+_OVERWRITE_WEIGHT = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def graft(task: Task) -> Change:
 
 
 def _draw_place(task: Task) -> tuple[Material, Program, _Place]:
-    """Look for a place in the entry first, where whole steps can be added, and in its components now and then.
+    """Look for a place in the entry, where whole steps can be added, and in its components now and then.
 
     Raises:
         ProposalError: the donors looked at have no statement that fits.
@@ -92,15 +93,17 @@ def _places(parent: Program, donor: Program) -> Iterator[_Place]:
         source = donor.functions.get(name)
         if source is None:
             continue
-        ours = {ast.dump(statement) for statement in function.body}
+        ours = ast.dump(function)
         globals_read = list(global_references(source))
         for statement in source.body:
-            repeated = ast.dump(statement) in ours
-            if not _is_movable(statement) or (repeated and not changes(statement) & reads(statement)):
+            # A step builds on what it changes; anything else throws away what the parent has computed.
+            is_step = bool(changes(statement) & reads(statement))
+            repeated = ast.dump(getattr(statement, "value", statement)) in ours
+            if not _is_movable(statement) or (repeated and not is_step):
                 continue
             nodes = {id(node) for node in ast.walk(statement)}
             references = tuple(node for node in globals_read if id(node) in nodes)
-            weight = _REPEAT_WEIGHT if repeated else 1.0
+            weight = (_REPEAT_WEIGHT if repeated else 1.0) * (1.0 if is_step else _OVERWRITE_WEIGHT)
             for before in function.body:
                 if not is_docstring(before) and _fits(statement, before, function, donor, references):
                     yield _Place(

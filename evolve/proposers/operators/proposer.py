@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -41,7 +42,9 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
     }
 )
 # Starting from the carried state pays only once something improves that state.
-_FOLLOWERS: Mapping[str, Mapping[str, float]] = MappingProxyType({"warm_start": {"graft": 6.0, "adopt": 0.0}})
+_FOLLOWERS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {"warm_start": {"graft": 20.0, "adopt": 0.0}}
+)
 
 
 class Operators:
@@ -77,25 +80,59 @@ class Operators:
             ProposalError: no operator found anything in `tries` tries.
         """
         donors = _donors(selection, context.seeds)
-        known = self._digests([selection.parent], context)
         reasons: list[str] = []
         for _ in range(self._tries):
             try:
-                change = self._attempt(selection.parent.source, donors, context, self._weights)
-                self._admit(change, [m for m in donors if m.number in change.donors], known, context)
+                change = self._make(selection.parent, donors, context)
             except (ProposalError, ProgramError) as error:
                 reasons.append(str(error))
                 continue
-            change = self._stacked(change, donors, known, context)
             parents = dict.fromkeys((selection.parent.number, *change.donors))
             return Proposal(
                 source=change.source, operator=change.operator, parents=tuple(parents), note=change.note
             )
         raise ProposalError(f"no operator applies to candidate {selection.parent.number}: {reasons[-1]}")
 
-    def _attempt(
+    def _make(self, parent: Material, donors: Sequence[Material], context: Context) -> Change:
+        """Apply one operator, now and then a second one; what only repeats a donor always needs a second.
+
+        Raises:
+            ProgramError: the parent does not parse.
+            ProposalError: the operator found nothing, or nothing new came of it.
+        """
+        first = self._apply(parent.source, donors, context, self._weights)
+        known = {self._digest(parent.source, entry=context.entry)}
+        self._admit(first, known, context)
+        known |= self._digests_of(first.donors, donors, context)
+        is_copy = self._digest(first.source, entry=context.entry) in known
+        followers = _FOLLOWERS.get(first.operator, {})
+        share = self._stack_share * (3 if followers else 1)
+        if is_copy and share == 0:
+            raise ProposalError(f"{first.operator} made a donor over again")
+        if not is_copy and context.rng.random() >= share:
+            return first
+        weights = {name: followers.get(name, weight) for name, weight in self._weights.items()}
+        try:
+            second = self._apply(first.source, donors, context, weights)
+            known |= self._digests_of(second.donors, donors, context)
+            self._admit(second, known | {self._digest(first.source, entry=context.entry)}, context)
+        except (ProposalError, ProgramError):
+            if is_copy:
+                raise
+            return first
+        return Change(
+            source=second.source,
+            operator=f"{first.operator}+{second.operator}",
+            note=f"{first.note}; {second.note}",
+            donors=(*first.donors, *second.donors),
+        )
+
+    def _apply(
         self, source: str, donors: Sequence[Material], context: Context, weights: Mapping[str, float]
     ) -> Change:
+        """Draw an operator, apply it, and remove what it left unused."""
+        if not any(weights.values()):
+            raise ProposalError("no operator may follow")
         operator = context.rng.choices(list(weights), list(weights.values()))[0]
         task = Task(
             parent=Program(source),
@@ -105,39 +142,10 @@ class Operators:
             rng=context.rng,
         )
         change = OPERATORS[operator](task)
-        return Change(
-            source=prune(change.source, context.entry),
-            operator=change.operator,
-            note=change.note,
-            donors=change.donors,
-        )
+        return replace(change, source=prune(change.source, context.entry))
 
-    def _stacked(
-        self, first: Change, donors: Sequence[Material], known: set[str], context: Context
-    ) -> Change:
-        """Now and then apply a second operator to the result of the first; keep the first if that fails."""
-        followers = _FOLLOWERS.get(first.operator, {})
-        weights = {name: followers.get(name, weight) for name, weight in self._weights.items()}
-        if context.rng.random() >= self._stack_share * (2 if followers else 1) or not any(weights.values()):
-            return first
-        try:
-            second = self._attempt(first.source, donors, context, weights)
-            self._admit(second, [m for m in donors if m.number in second.donors], known, context)
-            if self._digest(second.source, entry=context.entry) == self._digest(
-                first.source, entry=context.entry
-            ):
-                return first
-        except (ProposalError, ProgramError):
-            return first
-        return Change(
-            source=second.source,
-            operator=f"{first.operator}+{second.operator}",
-            note=f"{first.note}; {second.note}",
-            donors=(*first.donors, *second.donors),
-        )
-
-    def _admit(self, change: Change, used: Sequence[Material], known: set[str], context: Context) -> None:
-        """Refuse a program that the screen objects to, or that is the parent or a donor over again.
+    def _admit(self, change: Change, known: Set[str], context: Context) -> None:
+        """Refuse a program that the screen objects to, or that is known.
 
         Raises:
             ProposalError: it is refused; the message says why.
@@ -150,16 +158,15 @@ class Operators:
         )
         if reason is not None:
             raise ProposalError(f"{change.operator} made a program that {reason}")
-        if self._digest(change.source, entry=context.entry) in known | self._digests(used, context):
-            raise ProposalError(f"{change.operator} changed nothing")
+        if self._digest(change.source, entry=context.entry) in known:
+            raise ProposalError(f"{change.operator} made nothing new")
 
-    def _digests(self, materials: Sequence[Material], context: Context) -> set[str]:
-        """Digest programs.
-
-        Raises:
-            ProgramError: one of them does not parse.
-        """
-        return {self._digest(material.source, entry=context.entry) for material in materials}
+    def _digests_of(self, numbers: Sequence[int], donors: Sequence[Material], context: Context) -> set[str]:
+        return {
+            self._digest(material.source, entry=context.entry)
+            for material in donors
+            if material.number in numbers
+        }
 
 
 def _donors(selection: Selection, seeds: Sequence[Material]) -> list[Material]:

@@ -1,0 +1,149 @@
+"""Opening an archive: finding the file, telling it from others, and transactions with clear errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, insert, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from db.records import ArchiveError
+from db.schema import APPLICATION, METADATA, VERSION, schema_version
+from db.sqlite import begin, explain, make_engine, use_wal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """An open database file and its two kinds of transactions."""
+
+    path: Path
+    engine: Engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the archive, whatever is written meanwhile."""
+        with self._transaction(writing=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is stored as a whole when the block ends, and not at all when it raises."""
+        with self._transaction(writing=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give every connection back; the last one folds the write-ahead log into the file."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, *, writing: bool) -> Iterator[Connection]:
+        try:
+            with self.engine.begin() as connection:
+                begin(connection, self.path, writing=writing)
+                yield connection
+        except DBAPIError as error:
+            raise ArchiveError(explain(str(error.orig), self.path)) from error
+
+
+def open_store(url: str, *, create: bool) -> Store:
+    """Open the archive at a path or ``sqlite:///`` URL, or make a new one.
+
+    Raises:
+        ArchiveError: there is none (and ``create`` is false), it is not ours, or it cannot be used.
+    """
+    path = _find(url)
+    _check_path(path, create=create)
+    store = Store(path=path, engine=make_engine(path))
+    try:
+        with store.reading() as connection:
+            known = _check_owner(connection, path)
+        if not known and not create:
+            raise ArchiveError(
+                f"archive {path}: the file is empty; remove it and start a run, or give another --db"
+            )
+        if not known:
+            with store.writing() as connection:
+                _create(connection, path)
+        use_wal(store.engine, path)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _find(url: str) -> Path:
+    if "://" not in url:
+        return Path(url).expanduser()
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ArchiveError(
+            f"archive: not a database URL; write sqlite:///path or a plain path: {error}"
+        ) from error
+    shown = parsed.render_as_string(hide_password=True)
+    if parsed.get_backend_name() != "sqlite":
+        raise ArchiveError(
+            f"archive {shown}: this version stores in SQLite only; write sqlite:///path or a path"
+        )
+    if parsed.database in (None, "", ":memory:") or parsed.query:
+        raise ArchiveError(
+            f"archive {shown}: the URL must name a file and nothing else, as in sqlite:///evolve.db"
+        )
+    return Path(str(parsed.database))
+
+
+def _check_path(path: Path, *, create: bool) -> None:
+    try:
+        if path.is_dir():
+            raise ArchiveError(
+                f"archive {path}: this is a folder; name a file in it, such as {path / 'evolve.db'}"
+            )
+        if path.exists():
+            return
+        if not create:
+            raise ArchiveError(
+                f"archive {path}: no such file; start a run to create it, or give another --db"
+            )
+        if not path.parent.is_dir():
+            raise ArchiveError(
+                f"archive {path}: its folder does not exist; create {path.parent} or give another --db"
+            )
+    except OSError as error:
+        raise ArchiveError(
+            f"archive {path}: cannot be looked up ({error.strerror}); check the path"
+        ) from error
+
+
+def _check_owner(connection: Connection, path: Path) -> bool:
+    """Whether the database is an archive of this version; False for an empty one."""
+    inspector = inspect(connection)
+    tables = inspector.get_table_names()
+    if not tables:
+        return False
+    version = None
+    if schema_version.name in tables:
+        columns = {column["name"] for column in inspector.get_columns(schema_version.name)}
+        if columns == set(schema_version.c.keys()):
+            ours = schema_version.c.application == APPLICATION
+            version = connection.scalar(select(schema_version.c.version).where(ours))
+    if version is None:
+        some = ", ".join(sorted(tables)[:3])
+        raise ArchiveError(
+            f"archive {path}: a database of another application (tables {some}); give another --db"
+        )
+    if version != VERSION:
+        raise ArchiveError(
+            f"archive {path}: format version {version}, but this program reads version {VERSION}; "
+            "use the release that wrote it, or start a new file with --db"
+        )
+    return True
+
+
+def _create(connection: Connection, path: Path) -> None:
+    # Asked again, now under the write lock: another process may have been quicker.
+    if not _check_owner(connection, path):
+        METADATA.create_all(connection)
+        connection.execute(insert(schema_version), {"application": APPLICATION, "version": VERSION})

@@ -1,0 +1,150 @@
+"""The caller's handle on a launcher and its zygote."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox.inside.cleaning import remove_tree
+from sandbox.limits import SandboxError
+from sandbox.wire import Channel, Frame, WireError, encode
+
+START_SECONDS = 120.0
+STOP_SECONDS = 10.0
+MOST_EVENT_BYTES = 1 << 28
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+LAUNCHER = Path(__file__).parent / "inside" / "launcher.py"
+
+
+class ZygoteProcess:
+    """A running zygote.
+
+    Args:
+        preload: modules that it imports once.
+        array_module: the one that makes arrays, or None.
+        cpu: processor to run on, or None.
+        threads: how many threads numerical libraries may use.
+
+    Raises:
+        SandboxError: it did not start.
+    """
+
+    def __init__(
+        self, *, preload: tuple[str, ...], array_module: str | None, cpu: int | None, threads: int
+    ) -> None:
+        self.threads = threads
+        self._base = Path(tempfile.mkdtemp(prefix="sandbox-")).resolve()
+        for name in ("root", "scratch"):
+            (self._base / name).mkdir()
+        (self._base / "canary").touch()
+        control, theirs = socket.socketpair()
+        told = {
+            "preload": preload,
+            "array_module": array_module or "",
+            "cpu": cpu,
+            "base": str(self._base),
+            "import_path": [
+                str(LAUNCHER.parents[2]),
+                *(path for path in sys.path if Path(path).is_absolute()),
+            ],
+            "control": theirs.fileno(),
+            "caller": os.getpid(),
+        }
+        with theirs, (self._base / "errors").open("wb") as errors:
+            self._launcher = subprocess.Popen(
+                [sys.executable, "-s", "-P", str(LAUNCHER), json.dumps(told)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd="/",
+                env={**dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONHASHSEED": "0"},
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._stream = control
+        self._control = Channel(control)
+        try:
+            ready = self.next_event(START_SECONDS)
+        except SandboxError as error:
+            message = (self._base / "errors").read_text(encoding="utf-8", errors="replace").strip()
+            self.stop()
+            raise SandboxError(f"the zygote did not start: {error}\n{message[-2000:]}") from error
+        layers = ready.header["layers"]
+        assert isinstance(layers, dict)
+        self.layers: Mapping[str, str] = layers
+        if layers["mount namespace"] == "enforced":
+            # The zygote has a root of its own by now; what is removed at once cannot be left behind.
+            remove_tree(self._base)
+
+    def fileno(self) -> int:
+        """Descriptor that becomes readable when the zygote has something to say."""
+        return self._control.fileno()
+
+    def is_alive(self) -> bool:
+        """Whether launcher and zygote are there."""
+        if self._launcher.poll() is not None:
+            return False
+        readable, _, _ = select.select([self._stream], [], [], 0)
+        try:
+            return not readable or bool(self._stream.recv(1, socket.MSG_PEEK))
+        except ConnectionError:
+            return False
+
+    def tell(self, message: Mapping[str, object], descriptors: tuple[int, ...] = ()) -> None:
+        """Send a command.
+
+        Raises:
+            SandboxError: nobody is listening.
+        """
+        pieces = encode(message)
+        try:
+            if descriptors:
+                self._control.send_descriptors(pieces, descriptors)
+            else:
+                self._control.send(pieces)
+        except OSError as error:
+            raise SandboxError(f"the zygote is gone: {error}") from error
+
+    def next_event(self, timeout_seconds: float) -> Frame:
+        """Wait for what the zygote says next.
+
+        Raises:
+            SandboxError: it is gone, or says nothing in time.
+        """
+        deadline = time.monotonic() + timeout_seconds
+
+        def wait(mask: int) -> None:
+            poll = select.poll()
+            poll.register(self._stream, mask)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise SandboxError(f"the zygote said nothing for {timeout_seconds:g} s")
+
+        self._stream.setblocking(False)
+        try:
+            return self._control.receive(MOST_EVENT_BYTES, wait)
+        except (EOFError, OSError, WireError) as error:
+            raise SandboxError(f"the zygote is gone: {error}") from error
+        finally:
+            self._stream.setblocking(True)
+
+    def stop(self) -> None:
+        """End it and all that it started, and remove its files."""
+        self._stream.close()
+        try:
+            self._launcher.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._launcher.pid, signal.SIGKILL)
+            self._launcher.wait()
+        if self._base.exists():
+            remove_tree(self._base)

@@ -1,0 +1,92 @@
+"""A warm zygote process that runs one guest program at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from sandbox.limits import Limits, SandboxError
+from sandbox.process import ZygoteProcess
+from sandbox.session import Session
+
+
+class Sandbox:
+    """Runs untrusted programs in processes forked from a warm zygote.
+
+    Not to be shared between threads; open one for each worker. Close it, or use it in a ``with`` statement.
+
+    Args:
+        preload: names of modules that the zygote imports once. A program may import these and the standard
+            library, nothing else.
+        array_module: the preloaded module (``"numpy"``) that turns buffers into read-only arrays in the guest
+            and arrays that it returns into buffers; None leaves buffers as they are.
+        cpu: processor that the zygote and all guests are pinned to; None lets them roam.
+
+    Raises:
+        SandboxError: the zygote did not start.
+    """
+
+    def __init__(
+        self, *, preload: tuple[str, ...] = (), array_module: str | None = None, cpu: int | None = None
+    ) -> None:
+        self._preload = preload
+        self._array_module = array_module
+        self._cpu = cpu
+        self._closed = False
+        self._serial = 0
+        self._session: Session | None = None
+        self._zygote = self._start(threads=1)
+
+    def _start(self, *, threads: int) -> ZygoteProcess:
+        return ZygoteProcess(
+            preload=self._preload, array_module=self._array_module, cpu=self._cpu, threads=threads
+        )
+
+    @property
+    def layers(self) -> Mapping[str, str]:
+        """What confines a guest here: ``"enforced"`` or why not, by layer; tried out at the start."""
+        return MappingProxyType(dict(self._zygote.layers))
+
+    def open(self, source: str, entry: str, limits: Limits) -> Session:
+        """Start a guest and load a program in it; a program that does not load is told by `Session.load`.
+
+        Args:
+            source: the program, in Python.
+            entry: name of the function that `Session.call` calls.
+            limits: what the guest may use.
+
+        Raises:
+            SandboxError: another guest is running, the sandbox is closed, or it broke for good.
+        """
+        if self._closed:
+            raise SandboxError("this sandbox is closed; make another")
+        if self._session is not None and not self._session.is_closed:
+            raise SandboxError("a guest is running already; close its session first")
+        if limits.threads != self._zygote.threads or not self._zygote.is_alive():
+            self._zygote.stop()
+            self._zygote = self._start(threads=limits.threads)
+        self._serial += 1
+        self._session = Session(self._zygote, self._serial, limits)
+        try:
+            self._session.start(source, entry)
+        except SandboxError:
+            self._session.close()
+            raise
+        return self._session
+
+    def close(self) -> None:
+        """End the zygote and everything below it, and remove its files."""
+        if not self._closed:
+            self._closed = True
+            if self._session is not None:
+                self._session.close()
+            self._zygote.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evaluators.model import Outcome, Split
+from evaluators.serial import SerialPool
+from evaluators.tasks import EvaluationPool, Finished, Task, WorkerSpec
+
+TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
+SECRET = bytes(range(32))
+
+
+def program(body: str) -> str:
+    return f"import numpy as np\n\n\ndef answer(size):\n    {body}\n"
+
+
+def drain(pool: EvaluationPool, count: int) -> dict[int, Finished]:
+    found: dict[int, Finished] = {}
+    for _ in range(600):
+        finished = pool.next_finished(0.5)
+        if finished is not None:
+            found[finished.key] = finished
+        if len(found) == count:
+            break
+    return found
+
+
+@pytest.fixture(scope="module", params=["serial", "ray"])
+def pool(request: pytest.FixtureRequest) -> Iterator[EvaluationPool]:
+    spec = WorkerSpec(problem=TRIVIAL, workload="3", secret=SECRET)
+    if request.param == "serial":
+        made: EvaluationPool = SerialPool(spec)
+    else:
+        from evaluators.pool import RayPool
+
+        made = RayPool(spec, workers=2)
+    yield made
+    made.close()
+
+
+class TestPoolConformance:
+    """Every pool passes these; programs run in real sandboxes."""
+
+    def test_nothing_under_way_is_none(self, pool: EvaluationPool) -> None:
+        assert pool.next_finished(0.01) is None
+
+    def test_every_task_comes_back_once_under_its_key(self, pool: EvaluationPool) -> None:
+        for key in range(6):
+            source = program(f"return np.full(size, {key / 10})")
+            pool.submit(Task(key=key, source=source, split=Split.TRAIN, block=0))
+        found = drain(pool, 6)
+        assert sorted(found) == list(range(6))
+        scores = [found[key].evaluation.score for key in range(6)]  # type: ignore[union-attr]
+        assert scores == pytest.approx([0, 20, 40, 60, 80, 100])
+        assert pool.next_finished(0.01) is None
+
+    @pytest.mark.parametrize(
+        ("body", "outcome", "reason"),
+        [
+            ("raise KeyError(7)", Outcome.CRASHED, "KeyError"),
+            ("import os", Outcome.REJECTED, "os"),
+            ("return 'half'", Outcome.WRONG, "expected shape"),
+            ("return np.full(size, np.nan)", Outcome.WRONG, "finite"),
+            ("return np.zeros(1 << 40)", Outcome.OUT_OF_MEMORY, "emory"),
+            ("while True: pass", Outcome.TIMEOUT, "size-0"),
+        ],
+    )
+    def test_a_candidates_failure_is_data(
+        self, pool: EvaluationPool, body: str, outcome: Outcome, reason: str
+    ) -> None:
+        pool.submit(Task(key=1, source=program(body), split=Split.TRAIN, block=0))
+        evaluation = drain(pool, 1)[1].evaluation
+        assert evaluation is not None
+        assert (evaluation.outcome, evaluation.score) == (outcome, None)
+        assert reason in evaluation.reason
+
+    def test_the_next_candidate_is_undisturbed(self, pool: EvaluationPool) -> None:
+        pool.submit(Task(key=1, source=program("raise SystemExit(3)"), split=Split.TRAIN, block=0))
+        pool.submit(Task(key=2, source=program("return np.full(size, 0.5)"), split=Split.TRAIN, block=0))
+        found = drain(pool, 2)
+        assert found[2].evaluation is not None
+        assert found[2].evaluation.score == 100.0
+
+    def test_one_who_falls_behind_its_rival_is_stopped(self, pool: EvaluationPool) -> None:
+        source = program("return np.zeros(size)")
+        for key, rival in enumerate([(90.0,) * 3, (0.0,) * 3]):
+            pool.submit(Task(key=key, source=source, split=Split.TRAIN, block=0, rival=rival))
+        found = drain(pool, 2)
+        stopped, equal = found[0].evaluation, found[1].evaluation
+        assert stopped is not None
+        assert (stopped.outcome, stopped.n, stopped.score) == (Outcome.STOPPED, 2, None)
+        assert "behind its parent by 90.0 points after 2 of 3" in stopped.reason
+        assert equal is not None
+        assert equal.outcome is Outcome.OK
+
+    def test_blocks_differ_and_are_reproducible(self, pool: EvaluationPool) -> None:
+        source = program("return np.full(size, 0.25)")
+        for key, block in enumerate((0, 1, 0)):
+            pool.submit(Task(key=key, source=source, split=Split.VALIDATION, block=block))
+        found = drain(pool, 3)
+        first, again = found[0].evaluation, found[2].evaluation
+        assert first is not None
+        assert again is not None
+        assert first.workloads[0].objective == again.workloads[0].objective
+        assert first.split is Split.VALIDATION

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from evaluators.model import Split
+from evaluators.pool import RayPool
+from evaluators.tasks import EvaluationPool, Finished, Task, WorkerSpec
+
+TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
+SOURCE = "import numpy as np\n\n\ndef answer(size):\n    {}\n"
+
+
+def wait(pool: EvaluationPool) -> Finished:
+    for _ in range(120):
+        finished = pool.next_finished(0.5)
+        if finished is not None:
+            return finished
+    raise AssertionError("nothing came back in 60 s")
+
+
+def task(key: int, body: str) -> Task:
+    return Task(key=key, source=SOURCE.format(body), split=Split.TRAIN, block=0)
+
+
+def test_a_worker_that_dies_costs_one_evaluation_which_is_ours_to_repeat() -> None:
+    pool = RayPool(WorkerSpec(problem=TRIVIAL, workload="1", secret=bytes(32)), workers=1)
+    try:
+        pool.submit(task(0, "return np.full(size, 0.5)"))
+        assert wait(pool).evaluation is not None
+        pool.submit(task(1, "\n    while True: pass"))
+        assert pool.next_finished(0.5) is None
+        os.kill(pool.worker_pids()[0], signal.SIGKILL)
+        lost = wait(pool)
+        assert lost.evaluation is None
+        assert lost.failure
+        for key in range(2, 8):
+            pool.submit(task(key, "return np.full(size, 0.5)"))
+            back = wait(pool)
+            if back.evaluation is not None:
+                break
+        assert back.evaluation is not None
+        assert back.evaluation.score == 100.0
+    finally:
+        pool.close()

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from db.records import NewCandidate, Planned, Purpose
+from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
+from evaluators.problem import Problem
+from evaluators.registry import load_problem
+from evolve.evolution import ATTEMPTS, CARRIED, Ask, Evolution, SearchExhaustedError
+from evolve.proposal import Context, Proposal, ProposalError, Selection
+from evolve.selectors import Adaptive
+
+TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
+
+
+class Counter:
+    """A proposer that returns a new constant each time it is asked."""
+
+    name = "counter"
+
+    def propose(self, selection: Selection, context: Context) -> Proposal:
+        value = round(context.rng.random(), 9)
+        source = f"import numpy as np\n\n\ndef answer(size):\n    return np.full(size, {value})\n"
+        return Proposal(source=source, operator="count", parents=(selection.parent.number,))
+
+
+class Mute:
+    """A proposer that never finds anything."""
+
+    name = "mute"
+
+    def propose(self, selection: Selection, context: Context) -> Proposal:
+        raise ProposalError("nothing")
+
+
+def verdict(planned: Planned, score: float | None, stderr: float = 0.5) -> Evaluation:
+    if score is None:
+        return Evaluation(
+            problem="trivial",
+            split=planned.split,
+            block=planned.block,
+            digest="d",
+            outcome=Outcome.CRASHED,
+            reason="KeyError",
+        )
+    result = WorkloadResult(
+        name="w", objective=0, baseline=0, reference=1, ceiling=1, share=score, stderr=stderr
+    )
+    return Evaluation(
+        problem="trivial",
+        split=planned.split,
+        block=planned.block,
+        digest="d",
+        outcome=Outcome.OK,
+        score=score,
+        stderr=stderr,
+        low=score - 1,
+        high=score + 1,
+        workloads=(result,),
+        metrics={"distance": 0.3, "call_ms": 1.0},
+    )
+
+
+class Driver:
+    """Asks and tells as a runner does, remembering candidates as an archive does."""
+
+    def __init__(self, proposer: object | None = None, *, block_size: int = 200, seed: int = 0) -> None:
+        self.problem: Problem = load_problem(TRIVIAL)
+        self.candidates: dict[int, NewCandidate] = {}
+        self.told: list[tuple[Planned, Evaluation]] = []
+        self.evolution = Evolution(
+            self.problem,
+            proposer or Counter(),  # type: ignore[arg-type]
+            Adaptive(),
+            seed=seed,
+            is_known=lambda digest: any(c.digest == digest for c in self.candidates.values()),
+            block_size=block_size,
+        )
+
+    def ask(self) -> Ask:
+        ask = self.evolution.ask()
+        assert ask is not None
+        if ask.candidate is not None:
+            assert ask.candidate.number == len(self.candidates)
+            self.candidates[ask.candidate.number] = ask.candidate
+        return ask
+
+    def tell(self, ask: Ask, score: float | None) -> None:
+        evaluation = verdict(ask.planned, score)
+        self.told.append((ask.planned, evaluation))
+        self.evolution.tell(self.candidates[ask.planned.number], ask.planned, evaluation)
+
+    def go(self, count: int, score: Callable[[Planned], float | None]) -> list[Planned]:
+        plans = []
+        for _ in range(count):
+            ask = self.ask()
+            self.tell(ask, score(ask.planned))
+            plans.append(ask.planned)
+        return plans
+
+
+def test_seeds_come_first_and_unmodified() -> None:
+    driver = Driver()
+    asked = [driver.ask().candidate for _ in driver.problem.seeds]
+    assert [c.source for c in asked if c] == [seed.source for seed in driver.problem.seeds]
+    assert {c.proposer for c in asked if c} == {"seed"}
+    assert driver.evolution.ask() is None, "nothing can be bred before a seed has been measured"
+
+
+def test_children_name_their_parents_and_meet_their_parents_workloads() -> None:
+    driver = Driver()
+    driver.go(2, lambda planned: 10.0 - planned.number)
+    while (ask := driver.ask()).planned.purpose is not Purpose.SEARCH:
+        driver.tell(ask, 10.0)
+    assert ask.candidate is not None
+    parent = ask.candidate.parents[0]
+    assert parent in (0, 1)
+    assert driver.evolution.rival(ask.candidate, ask.planned) == (10.0 - parent,)
+
+
+def test_a_leader_is_confirmed_on_validation_before_it_is_called_best() -> None:
+    driver = Driver()
+    plans = driver.go(2, lambda planned: 5.0)
+    assert driver.evolution.best is None
+    plans = driver.go(40, lambda p: {Split.TRAIN: float(p.number), Split.VALIDATION: 50.0 - p.number}[p.split])
+    confirmed = [p for p in plans if p.purpose is Purpose.CONFIRM]
+    assert confirmed
+    assert all(p.split is Split.VALIDATION for p in confirmed)
+    best = driver.evolution.best
+    assert best == min(p.number for p in confirmed), "validation decides, and there the first was better"
+
+
+def test_of_two_with_the_same_validation_score_the_older_stays_best() -> None:
+    driver = Driver()
+    driver.go(30, lambda p: float(p.number) if p.split is Split.TRAIN else 7.0)
+    assert driver.evolution.best is not None
+    first = next(p.number for p, _ in driver.told if p.purpose is Purpose.CONFIRM)
+    assert driver.evolution.best == first
+
+
+def test_a_new_block_measures_the_leaders_again() -> None:
+    driver = Driver(block_size=12)
+    plans = driver.go(40, lambda p: 1.0)
+    carried = [p for p in plans if p.purpose is Purpose.CARRY]
+    assert len([p for p in carried if p.block == 1]) == CARRIED
+    assert all(p.split is Split.TRAIN for p in carried)
+    assert len({(p.number, p.block) for p in carried}) == len(carried)
+
+
+def test_who_fails_anywhere_is_no_parent_no_finalist_and_not_best() -> None:
+    driver = Driver()
+
+    def score(planned: Planned) -> float | None:
+        if planned.split is Split.VALIDATION and planned.number >= 2:
+            return None
+        return float(planned.number)
+
+    driver.go(40, score)
+    failed = {p.number for p, e in driver.told if e.outcome is not Outcome.OK}
+    assert failed
+    assert driver.evolution.best not in failed
+    assert not failed & set(driver.evolution.finalists(99))
+    later = driver.go(20, lambda p: 0.0)
+    parents = {driver.candidates[p.number].parents[0] for p in later if p.purpose is Purpose.SEARCH}
+    assert not failed & parents
+
+
+def test_finalists_are_evolved_and_the_best_leads_them() -> None:
+    driver = Driver()
+    driver.go(40, lambda p: float(p.number))
+    finalists = driver.evolution.finalists(3)
+    assert len(finalists) == 3
+    assert finalists[0] == driver.evolution.best
+    assert min(finalists) >= 2
+    assert driver.evolution.best_seeds(5) == [1, 0]
+
+
+def test_same_seed_same_trajectory_another_seed_another_one() -> None:
+    def sources(seed: int) -> list[str]:
+        driver = Driver(seed=seed)
+        driver.go(30, lambda p: Random(p.number).random())
+        return [driver.candidates[number].source for number in sorted(driver.candidates)]
+
+    assert sources(1) == sources(1)
+    assert sources(1) != sources(2)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 7, 13, 14, 20, 33])
+def test_a_replay_leads_to_the_same_future(cut: int) -> None:
+    """Killed after any number of steps, a rebuilt search goes on exactly as the undisturbed one."""
+
+    def score(planned: Planned) -> float | None:
+        value = Random(f"{planned.number}:{planned.split}:{planned.block}").gauss(0, 10)
+        return None if value < -12 else value
+
+    whole = Driver(block_size=12)
+    whole.go(45, score)
+    again = Driver(block_size=12)
+    for planned, evaluation in whole.told[:cut]:
+        candidate = whole.candidates[planned.number]
+        again.candidates[planned.number] = candidate
+        again.evolution.tell(candidate, planned, evaluation)
+        again.told.append((planned, evaluation))
+    again.go(45 - cut, score)
+    assert [planned for planned, _ in again.told] == [planned for planned, _ in whole.told]
+    assert again.candidates == whole.candidates
+    assert again.evolution.best == whole.evolution.best
+
+
+def test_what_was_in_flight_is_not_asked_again() -> None:
+    whole = Driver()
+    whole.go(10, lambda p: float(p.number))
+    flying = whole.ask()
+    again = Driver()
+    for planned, evaluation in whole.told:
+        candidate = whole.candidates[planned.number]
+        again.candidates[planned.number] = candidate
+        again.evolution.tell(candidate, planned, evaluation)
+    again.candidates[flying.planned.number] = whole.candidates[flying.planned.number]
+    again.evolution.restore(whole.candidates[flying.planned.number], flying.planned)
+    assert again.ask().planned == whole.ask().planned
+
+
+def test_a_proposer_with_nothing_new_ends_the_search_with_a_reason() -> None:
+    driver = Driver(Mute())
+    driver.go(2, lambda p: 5.0)
+    with pytest.raises(SearchExhaustedError, match=f"no new program in {ATTEMPTS} attempts"):
+        driver.go(5, lambda p: 5.0)
+
+
+def test_memory_stays_bounded() -> None:
+    driver = Driver(block_size=100_000)
+    rng = Random(5)
+    driver.go(400, lambda p: rng.gauss(0, 10))
+    assert len(driver.evolution._records) < 80
+    assert len(driver.evolution._materials) < 80

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import Execution, Limits, Sandbox
+
+
+def children_of(pid: int) -> set[int]:
+    """All living descendants of a process."""
+    below: set[int] = set()
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                text = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if text[0] not in "ZX":
+                parents[int(entry.name)] = int(text[1])
+    waiting = {pid}
+    while waiting:
+        waiting = {child for child, parent in parents.items() if parent in waiting}
+        below |= waiting
+    return below
+
+
+@pytest.fixture
+def descendants() -> Callable[[int], set[int]]:
+    return children_of
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SECRET", "secret")
+        instance = Sandbox(preload=("numpy",), array_module="numpy")
+    with instance:
+        yield instance
+
+
+Run = Callable[..., Execution]
+
+
+@pytest.fixture
+def run(sandbox: Sandbox) -> Run:
+    """Run one function body once in a guest of its own; afterwards only launcher and zygote may be left."""
+
+    def one(
+        source: str,
+        /,
+        *,
+        timeout_seconds: float = 20.0,
+        limits: Limits | None = None,
+        **arguments: object,
+    ) -> Execution:
+        with sandbox.open(source, "f", limits or Limits()) as session:
+            result = session.call(arguments, timeout_seconds=timeout_seconds)  # type: ignore[arg-type]
+        assert len(children_of(os.getpid())) == 2
+        return result
+
+    return one
