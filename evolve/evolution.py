@@ -312,12 +312,16 @@ class Evolution:
 
     def _challenge(self, record: _Record, pooled: Estimate) -> None:
         """Ask for a confirmation on unused seeds when a candidate leads on train."""
+        if record.candidate.proposer == "seed":
+            seeds = self.best_seeds(len(self._problem.seeds))
+            if len(seeds) < len(self._problem.seeds) or self._best is not None:
+                return
+            # The last seed is in: the best of them is the first to be confirmed.
+            record = self._records[seeds[0]]
         number = record.candidate.number
         champion = self._records.get(self._best) if self._best is not None else None
         held = champion.estimate(Split.TRAIN) if champion else None
         if number == self._best or (held is not None and pooled.low <= held.low):
-            return
-        if self._next_number < len(self._problem.seeds):
             return
         block = self._challenges // CONFIRMATIONS_PER_BLOCK
         self._challenges += 1

@@ -106,7 +106,7 @@ def main() -> None:
     """Run the command line; never returns."""
     debug = "--debug" in sys.argv[1:]
     try:
-        result: Any = cli.main(standalone_mode=False)
+        result: Any = cli.main(prog_name="evolve", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except click.UsageError as error:
         code = _say(_usage_message(error), 2)

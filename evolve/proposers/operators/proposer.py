@@ -38,9 +38,10 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
         "crossover": 2.5,
         "graft": 2.0,
         "mutate": 4.0,
-        "warm_start": 1.0,
+        "warm_start": 2.0,
     }
 )
+_SECOND_TRIES = 4
 # Starting from the carried state pays only once something improves that state.
 _FOLLOWERS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {"warm_start": {"graft": 20.0, "adopt": 0.0}}
@@ -112,27 +113,47 @@ class Operators:
         if not is_copy and context.rng.random() >= share:
             return first
         weights = {name: followers.get(name, weight) for name, weight in self._weights.items()}
+        known.add(self._digest(first.source, entry=context.entry))
         try:
-            second = self._apply(first.source, donors, context, weights)
-            known |= self._digests_of(second.donors, donors, context)
-            self._admit(second, known | {self._digest(first.source, entry=context.entry)}, context)
-        except (ProposalError, ProgramError):
+            return self._follow(first, weights, donors, known, context)
+        except ProposalError:
             if is_copy:
                 raise
             return first
-        return Change(
-            source=second.source,
-            operator=f"{first.operator}+{second.operator}",
-            note=f"{first.note}; {second.note}",
-            donors=(*first.donors, *second.donors),
-        )
+
+    def _follow(
+        self,
+        first: Change,
+        weights: Mapping[str, float],
+        donors: Sequence[Material],
+        known: Set[str],
+        context: Context,
+    ) -> Change:
+        """Apply a second operator to what the first one made.
+
+        Raises:
+            ProposalError: nothing new came of a few tries.
+        """
+        reason = "no operator may follow"
+        for _ in range(_SECOND_TRIES if any(weights.values()) else 0):
+            try:
+                second = self._apply(first.source, donors, context, weights)
+                self._admit(second, known | self._digests_of(second.donors, donors, context), context)
+            except (ProposalError, ProgramError) as error:
+                reason = str(error)
+                continue
+            return Change(
+                source=second.source,
+                operator=f"{first.operator}+{second.operator}",
+                note=f"{first.note}; {second.note}",
+                donors=(*first.donors, *second.donors),
+            )
+        raise ProposalError(reason)
 
     def _apply(
         self, source: str, donors: Sequence[Material], context: Context, weights: Mapping[str, float]
     ) -> Change:
         """Draw an operator, apply it, and remove what it left unused."""
-        if not any(weights.values()):
-            raise ProposalError("no operator may follow")
         operator = context.rng.choices(list(weights), list(weights.values()))[0]
         task = Task(
             parent=Program(source),
