@@ -92,9 +92,7 @@ class Filler:
         new, result = candidate(number), verdict(number)
         planned = Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=result.block)
         self.size += 1
-        return milliseconds(
-            lambda: self.archive.record(self.archive.register(self.run.id, new, planned), result)
-        )
+        return milliseconds(lambda: self.archive.record(self.archive.register(self.run.id, new, planned), result))
 
 
 def further(archive: Archive, run_id: int, block: int) -> float:

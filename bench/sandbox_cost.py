@@ -44,9 +44,7 @@ def timed(times: dict[str, list[float]], name: str, work: Callable[[], object]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=100, help="candidates to run (default 100)")
     parser.add_argument("--cpu", type=int, default=None, help="pin the sandbox to this processor")
     options = parser.parse_args()

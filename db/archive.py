@@ -100,9 +100,7 @@ class Archive:
         }
         with self._store.writing() as connection:
             if connection.scalar(select(runs.c.id).where(runs.c.name == new.name)) is not None:
-                raise ArchiveError(
-                    f"run {new.name}: the name is taken; resume that run or choose another name"
-                )
+                raise ArchiveError(f"run {new.name}: the name is taken; resume that run or choose another name")
             connection.execute(insert(runs), values)
             return read_runs(connection, runs.c.name == new.name)[0]
 
@@ -243,9 +241,7 @@ class Archive:
 
     def has_digest(self, run_id: int, digest: str) -> int | None:
         """Number of the run's candidate with that digest, if there is one."""
-        query = select(candidates.c.number).where(
-            candidates.c.run_id == run_id, candidates.c.digest == digest
-        )
+        query = select(candidates.c.number).where(candidates.c.run_id == run_id, candidates.c.digest == digest)
         with self._store.reading() as connection:
             return connection.scalar(query)
 

@@ -42,13 +42,9 @@ _ORDERS = {
 }
 
 
-def read_runs(
-    connection: Connection, wanted: ColumnElement[bool], limit: int | None = None
-) -> list[RunRecord]:
+def read_runs(connection: Connection, wanted: ColumnElement[bool], limit: int | None = None) -> list[RunRecord]:
     """Runs that meet a condition, newest first."""
-    rows = connection.execute(
-        select(*_RUN_COLUMNS).where(wanted).order_by(runs.c.id.desc()).limit(limit)
-    ).all()
+    rows = connection.execute(select(*_RUN_COLUMNS).where(wanted).order_by(runs.c.id.desc()).limit(limit)).all()
     counts: dict[int, dict[Purpose, dict[Outcome, int]]] = defaultdict(lambda: defaultdict(dict))
     query = select(outcome_counts).join(runs, runs.c.id == outcome_counts.c.run_id).where(wanted)
     for count in connection.execute(query):
@@ -150,9 +146,7 @@ def _read_metrics(connection: Connection, wanted: ColumnElement[bool]) -> defaul
     return figures
 
 
-def _evaluation_record(
-    row: AnyRow, results: tuple[WorkloadResult, ...], figures: dict[str, float]
-) -> EvaluationRecord:
+def _evaluation_record(row: AnyRow, results: tuple[WorkloadResult, ...], figures: dict[str, float]) -> EvaluationRecord:
     verdict = None
     if row.sequence is not None:
         verdict = Evaluation(
@@ -221,9 +215,7 @@ def read_standings(connection: Connection, run_id: int, numbers: Numbers) -> lis
     return [found[number] for number in connection.scalars(numbers)]
 
 
-def _read_estimates(
-    connection: Connection, run_id: int, numbers: Numbers
-) -> defaultdict[int, dict[Split, Estimate]]:
+def _read_estimates(connection: Connection, run_id: int, numbers: Numbers) -> defaultdict[int, dict[Split, Estimate]]:
     estimates: defaultdict[int, dict[Split, Estimate]] = defaultdict(dict)
     # Every split is named, because the split stands before the number in the table's key.
     query = select(standings).where(
@@ -251,9 +243,7 @@ def _read_first_outcomes(connection: Connection, run_id: int, numbers: Numbers) 
     return {row.number: row.outcome for row in connection.execute(query)}
 
 
-def _read_latest_metrics(
-    connection: Connection, run_id: int, numbers: Numbers
-) -> defaultdict[int, dict[str, float]]:
+def _read_latest_metrics(connection: Connection, run_id: int, numbers: Numbers) -> defaultdict[int, dict[str, float]]:
     """Metrics of each candidate's latest ok evaluation on the train split."""
     latest = (
         select(func.max(evaluations.c.sequence))

@@ -61,9 +61,7 @@ def open_store(url: str, *, create: bool) -> Store:
         with store.reading() as connection:
             known = _check_owner(connection, path)
         if not known and not create:
-            raise ArchiveError(
-                f"archive {path}: the file is empty; remove it and start a run, or give another --db"
-            )
+            raise ArchiveError(f"archive {path}: the file is empty; remove it and start a run, or give another --db")
         if not known:
             with store.writing() as connection:
                 _create(connection, path)
@@ -80,41 +78,27 @@ def _find(url: str) -> Path:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ArchiveError(
-            f"archive: not a database URL; write sqlite:///path or a plain path: {error}"
-        ) from error
+        raise ArchiveError(f"archive: not a database URL; write sqlite:///path or a plain path: {error}") from error
     shown = parsed.render_as_string(hide_password=True)
     if parsed.get_backend_name() != "sqlite":
-        raise ArchiveError(
-            f"archive {shown}: this version stores in SQLite only; write sqlite:///path or a path"
-        )
+        raise ArchiveError(f"archive {shown}: this version stores in SQLite only; write sqlite:///path or a path")
     if parsed.database in (None, "", ":memory:") or parsed.query:
-        raise ArchiveError(
-            f"archive {shown}: the URL must name a file and nothing else, as in sqlite:///evolve.db"
-        )
+        raise ArchiveError(f"archive {shown}: the URL must name a file and nothing else, as in sqlite:///evolve.db")
     return Path(str(parsed.database))
 
 
 def _check_path(path: Path, *, create: bool) -> None:
     try:
         if path.is_dir():
-            raise ArchiveError(
-                f"archive {path}: this is a folder; name a file in it, such as {path / 'evolve.db'}"
-            )
+            raise ArchiveError(f"archive {path}: this is a folder; name a file in it, such as {path / 'evolve.db'}")
         if path.exists():
             return
         if not create:
-            raise ArchiveError(
-                f"archive {path}: no such file; start a run to create it, or give another --db"
-            )
+            raise ArchiveError(f"archive {path}: no such file; start a run to create it, or give another --db")
         if not path.parent.is_dir():
-            raise ArchiveError(
-                f"archive {path}: its folder does not exist; create {path.parent} or give another --db"
-            )
+            raise ArchiveError(f"archive {path}: its folder does not exist; create {path.parent} or give another --db")
     except OSError as error:
-        raise ArchiveError(
-            f"archive {path}: cannot be looked up ({error.strerror}); check the path"
-        ) from error
+        raise ArchiveError(f"archive {path}: cannot be looked up ({error.strerror}); check the path") from error
 
 
 def _check_owner(connection: Connection, path: Path) -> bool:
@@ -131,9 +115,7 @@ def _check_owner(connection: Connection, path: Path) -> bool:
             version = connection.scalar(select(schema_version.c.version).where(ours))
     if version is None:
         some = ", ".join(sorted(tables)[:3])
-        raise ArchiveError(
-            f"archive {path}: a database of another application (tables {some}); give another --db"
-        )
+        raise ArchiveError(f"archive {path}: a database of another application (tables {some}); give another --db")
     if version != VERSION:
         raise ArchiveError(
             f"archive {path}: format version {version}, but this program reads version {VERSION}; "

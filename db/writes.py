@@ -84,9 +84,7 @@ _NEXT_SEQUENCE = (
     .values(recorded=runs.c.recorded + 1)
     .returning(runs.c.recorded - 1)
 )
-_ADD_VERDICT = update(evaluations).where(
-    evaluations.c.id == bindparam("evaluation"), evaluations.c.sequence.is_(None)
-)
+_ADD_VERDICT = update(evaluations).where(evaluations.c.id == bindparam("evaluation"), evaluations.c.sequence.is_(None))
 _ADD_SAMPLES = insert(samples)
 _ADD_METRICS = insert(metrics)
 _COUNT_OUTCOME = (
@@ -133,9 +131,7 @@ def write_candidate(
             else f"candidate {new.number} of run {run_id}: numbers have no gaps; the next one is {following}"
         )
     if any(not 0 <= parent < new.number for parent in new.parents):
-        raise ArchiveError(
-            f"candidate {new.number}: its parents {new.parents} must be earlier candidates of the run"
-        )
+        raise ArchiveError(f"candidate {new.number}: its parents {new.parents} must be earlier candidates of the run")
     program = _program_digest(new)
     connection.execute(_ADD_PROGRAM, {"program": program, "text": new.source})
     row = {
@@ -177,9 +173,7 @@ def _program_digest(new: NewCandidate) -> str:
     try:
         data = new.source.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ArchiveError(
-            f"candidate {new.number}: its source is no UTF-8 text ({error}); reject it"
-        ) from error
+        raise ArchiveError(f"candidate {new.number}: its source is no UTF-8 text ({error}); reject it") from error
     if b"\0" in data:
         raise ArchiveError(f"candidate {new.number}: its source holds a NUL character; reject it")
     return hashlib.sha256(data).hexdigest()
@@ -212,9 +206,7 @@ def write_host(connection: Connection, host: Mapping[str, str], digest: str) -> 
     return int(connection.execute(insert(hosts).values(values).returning(hosts.c.id)).scalar_one())
 
 
-def write_verdict(
-    connection: Connection, evaluation_id: int, verdict: Evaluation, host_id: int, now: datetime
-) -> int:
+def write_verdict(connection: Connection, evaluation_id: int, verdict: Evaluation, host_id: int, now: datetime) -> int:
     """Store what came of a planned evaluation and everything that follows from it; returns its sequence.
 
     Raises:
@@ -222,9 +214,7 @@ def write_verdict(
     """
     plan = connection.execute(_PLAN, {"evaluation": evaluation_id}).one_or_none()
     if plan is None:
-        raise ArchiveError(
-            f"no evaluation with id {evaluation_id} was planned here; register or plan it first"
-        )
+        raise ArchiveError(f"no evaluation with id {evaluation_id} was planned here; register or plan it first")
     _check_verdict(evaluation_id, plan, verdict)
     sequence = connection.scalar(_NEXT_SEQUENCE, {"run": plan.run_id})
     added = connection.execute(
@@ -246,9 +236,7 @@ def write_verdict(
         },
     ).rowcount
     if plan.sequence is not None or added != 1 or sequence is None:
-        raise ArchiveError(
-            f"evaluation {evaluation_id} is recorded already; nothing is evaluated or charged twice"
-        )
+        raise ArchiveError(f"evaluation {evaluation_id} is recorded already; nothing is evaluated or charged twice")
     _write_samples(connection, evaluation_id, verdict)
     if verdict.outcome is Outcome.OK:
         _write_standing(connection, plan, verdict)
@@ -269,9 +257,7 @@ def _check_verdict(evaluation_id: int, plan: Row[*tuple[Any, ...]], verdict: Eva
         )
     for name, value in {**verdict.metrics, "seconds": verdict.seconds}.items():
         if not math.isfinite(value):
-            raise ArchiveError(
-                f"evaluation {evaluation_id}: {name} is {value}; the judge must give finite numbers"
-            )
+            raise ArchiveError(f"evaluation {evaluation_id}: {name} is {value}; the judge must give finite numbers")
 
 
 def _write_samples(connection: Connection, evaluation_id: int, verdict: Evaluation) -> None:

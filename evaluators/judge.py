@@ -108,9 +108,7 @@ class Judge:
         ceiling = self._problem.ceiling(workload)
         if max(reference, baseline.objective) > ceiling + CEILING_SLACK:
             raise EvaluatorError(f"workload {workload.name}: baseline or reference beyond the proven ceiling")
-        return Standard(
-            workload=workload, baseline=baseline.series, reference=reference, ceiling=ceiling
-        )
+        return Standard(workload=workload, baseline=baseline.series, reference=reference, ceiling=ceiling)
 
     def block(self, split: Split, number: int) -> Block:
         """Draw and mark a whole block."""
@@ -131,9 +129,7 @@ class Judge:
         results: list[WorkloadResult] = []
         verdict = self._screen(source) or self._play_all(source, block, rival, results, logs)
         names = [metric.name for metric in self._problem.declaration.metrics]
-        metrics = {
-            name: sum(r.metrics[name] for r in results) / len(results) for name in names if results
-        }
+        metrics = {name: sum(r.metrics[name] for r in results) / len(results) for name in names if results}
         outcome, reason = verdict or (Outcome.OK, "")
         score = None if verdict else stratified([r.share for r in results], [r.stderr for r in results])
         return Evaluation(
@@ -143,10 +139,10 @@ class Judge:
             digest=self._problem.digest,
             outcome=outcome,
             reason=reason,
-            score=score and score.mean,
-            stderr=score and score.stderr,
-            low=score and score.low,
-            high=score and score.high,
+            score=score.mean if score else None,
+            stderr=score.stderr if score else None,
+            low=score.low if score else None,
+            high=score.high if score else None,
             workloads=tuple(results),
             metrics=metrics,
             seconds=self._clock() - started,
@@ -156,9 +152,7 @@ class Judge:
 
     def _screen(self, source: str) -> tuple[Outcome, str] | None:
         facts = self._problem.declaration
-        reason = screen(
-            source, entry=facts.entry, parameters=facts.parameters, allowed_imports=facts.allowed_imports
-        )
+        reason = screen(source, entry=facts.entry, parameters=facts.parameters, allowed_imports=facts.allowed_imports)
         return None if reason is None else (Outcome.REJECTED, reason)
 
     def _play_all(
@@ -200,9 +194,7 @@ class Judge:
                 return Outcome.STOPPED, stopped
         return None
 
-    def _raced_out(
-        self, results: Sequence[WorkloadResult], rival: Sequence[float] | None, total: int
-    ) -> str | None:
+    def _raced_out(self, results: Sequence[WorkloadResult], rival: Sequence[float] | None, total: int) -> str | None:
         done = len(results)
         if rival is None or not self._problem.declaration.race_after <= done < total:
             return None
@@ -219,5 +211,3 @@ class Judge:
             yield guest
         finally:
             logs.append(guest.close())
-
-

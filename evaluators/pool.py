@@ -72,17 +72,14 @@ class RayPool:
         _start_ray(workers, Path(self._home.name))
         cpus = usable_cpus()
         remote = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(_Worker)
-        self._actors = [
-            remote.options(name=None).remote(spec, cpus[index % len(cpus)]) for index in range(workers)
-        ]
+        self._actors = [remote.options(name=None).remote(spec, cpus[index % len(cpus)]) for index in range(workers)]
         self._load = [0] * workers
         try:
             self._pids: list[int] = ray.get([actor.pid.remote() for actor in self._actors], timeout=120)
         except Exception as error:
             self.close()
             raise PoolError(
-                f"the Ray workers do not start: {_root_cause(error)}\n"
-                "hint: try --pool serial, or evolve doctor"
+                f"the Ray workers do not start: {_root_cause(error)}\nhint: try --pool serial, or evolve doctor"
             ) from error
 
     @property
@@ -131,9 +128,7 @@ class RayPool:
         if key not in self._blocks:
             workloads = self._actors[0].draw.remote(split, number)
             count = len(ray.get(workloads))
-            marked = [
-                self._actors[index % self._slots].mark.remote(workloads, index) for index in range(count)
-            ]
+            marked = [self._actors[index % self._slots].mark.remote(workloads, index) for index in range(count)]
             self._blocks[key] = self._actors[0].assemble.remote(split, number, *marked)
             if len(self._blocks) > KEPT_BLOCKS:
                 self._blocks.popitem(last=False)

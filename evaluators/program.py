@@ -123,10 +123,7 @@ def _canonical_statements(tree: ast.Module, entry: str | None) -> list[str]:
     definitions: list[str] = []
     others: list[str] = []
     for statement in live:
-        if (
-            isinstance(statement, ast.Import | ast.ImportFrom)
-            and imported_names(statement).keys() <= renames.keys()
-        ):
+        if isinstance(statement, ast.Import | ast.ImportFrom) and imported_names(statement).keys() <= renames.keys():
             continue
         pinned = set(keywords)
         if isinstance(statement, Function) and entry in (None, statement.name):
@@ -227,7 +224,6 @@ def _write(node: object) -> str:
     parts = [
         f"{name}={_write(value)}"
         for name, value in ast.iter_fields(node)
-        if name not in _IGNORED_FIELDS
-        and (isinstance(node, ast.Constant) or (value is not None and value != []))
+        if name not in _IGNORED_FIELDS and (isinstance(node, ast.Constant) or (value is not None and value != []))
     ]
     return f"{type(node).__name__}({','.join(parts)})"

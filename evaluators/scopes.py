@@ -104,11 +104,7 @@ class _Bound:
                     self.globals.update(names)
                 case ast.Nonlocal(names=names):
                     self.nonlocals.update(names)
-                case (
-                    ast.ExceptHandler(name=str(name))
-                    | ast.MatchAs(name=str(name))
-                    | ast.MatchStar(name=str(name))
-                ):
+                case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                     self.names.add(name)
                 case ast.MatchMapping(rest=str(name)):
                     self.names.add(name)
@@ -151,11 +147,7 @@ class _Walk:
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 for index, name in enumerate(names):
                     self._found(node, "names", name, index)
-            case (
-                ast.ExceptHandler(name=str(name))
-                | ast.MatchAs(name=str(name))
-                | ast.MatchStar(name=str(name))
-            ):
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 self._found(node, "name", name)
             case ast.MatchMapping(rest=str(name)):
                 self._found(node, "rest", name)

@@ -35,7 +35,8 @@ class SerialPool:
         self._queue.append(task)
 
     def next_finished(self, timeout_seconds: float) -> Finished | None:
-        """Judge the next task now, however long that takes; the timeout only bounds waiting, of which there is none."""
+        """Judge the next task now, however long that takes; a timeout bounds waiting, of which there is none."""
+        del timeout_seconds
         if not self._queue:
             return None
         task = self._queue.popleft()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, stdev
 
 # Two-sided 95 % quantiles of Student's t by degrees of freedom; beyond 30 the Cornish-Fisher expansion
@@ -84,7 +85,7 @@ def batch_stderr(samples: Sequence[float], *, batches: int = 6) -> float:
         raise ValueError("the spread of a series needs at least two samples")
     count = min(batches, len(samples) // 2) if len(samples) >= 4 else len(samples)
     edges = [round(index * len(samples) / count) for index in range(count + 1)]
-    means = [fmean(samples[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    means = [fmean(samples[start:end]) for start, end in pairwise(edges)]
     return stdev(means) / math.sqrt(count)
 
 

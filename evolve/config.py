@@ -113,7 +113,11 @@ SETTINGS = {
             help="Seed of all search choices.  [default: drawn, and shown]",
         ),
         Setting(
-            key="name", parse=_name, default=None, metavar="RUN", help="Name of the run.  [default: PROBLEM-DATE]"
+            key="name",
+            parse=_name,
+            default=None,
+            metavar="RUN",
+            help="Name of the run.  [default: PROBLEM-DATE]",
         ),
         Setting(
             key="db",
@@ -178,9 +182,7 @@ def budget_of(values: Mapping[str, Any]) -> Budget:
     return Budget(evaluations=evaluations, seconds=seconds)
 
 
-def resolve(
-    flags: Mapping[str, str | None], environ: Mapping[str, str], config_file: str | None
-) -> Config:
+def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], config_file: str | None) -> Config:
     """Merge the layers: flags, then ``EVOLVE_*``, then TOML, then defaults.
 
     Raises:
@@ -229,11 +231,10 @@ def _read_toml(config_file: str | None) -> tuple[dict[str, str], str]:
     for key, value in table.items():
         if key not in SETTINGS:
             raise ConfigError(
-                f"{path}: unknown key {key!r}{did_you_mean(key, SETTINGS)}\n"
-                f"hint: known keys are {', '.join(SETTINGS)}"
+                f"{path}: unknown key {key!r}{did_you_mean(key, SETTINGS)}\nhint: known keys are {', '.join(SETTINGS)}"
             )
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ConfigError(f"{path}: key {key!r} must be text or a number\nhint: write {key} = \"...\"")
+            raise ConfigError(f'{path}: key {key!r} must be text or a number\nhint: write {key} = "..."')
         texts[key] = str(value)
     return texts, str(path)
 

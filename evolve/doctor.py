@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from db.archive import Archive
+from db.records import ArchiveError
 from evaluators.host import cpu_model, usable_cpus
 from sandbox import Ending, Limits, Sandbox
 
@@ -129,9 +131,6 @@ def _quiet_environment() -> dict[str, str]:
 
 
 def _database(db: str) -> Finding:
-    from db.archive import Archive
-    from db.records import ArchiveError
-
     detail = f"SQLite {sqlite3.sqlite_version}, SQLAlchemy {importlib.metadata.version('sqlalchemy')}"
     path = Path(db.removeprefix("sqlite:///"))
     if not path.exists():

@@ -27,7 +27,7 @@ ATTEMPTS = 50
 CARRIED = 4
 """How many leaders are measured again when a new block begins, so that estimates rest on more workloads."""
 
-CONFIRMATIONS_PER_BLOCK = 8
+CONFIRMATIONS_PER_BLOCK = 16
 """How many challengers meet the same validation block before a fresh one is drawn."""
 
 
@@ -52,6 +52,15 @@ class _Record:
     candidate: NewCandidate
     train: dict[int, Evaluation]
     validation: dict[int, Evaluation]
+
+    @property
+    def merit(self) -> float:
+        """What a candidate is ranked by: its lower bound on train, or on validation where that is lower.
+
+        A program that fits the train machines alone must not father the rest of the search.
+        """
+        bounds = [found.low for split in (Split.TRAIN, Split.VALIDATION) if (found := self.estimate(split))]
+        return min(bounds)
 
     def estimate(self, split: Split) -> Estimate | None:
         """Pooled estimate over all ok evaluations of a split."""
@@ -132,14 +141,13 @@ class Evolution:
         if evaluation.outcome is not Outcome.OK:
             self._disqualify(candidate.number)
             return
-        record = self._records.setdefault(
-            candidate.number, _Record(candidate=candidate, train={}, validation={})
-        )
+        record = self._records.setdefault(candidate.number, _Record(candidate=candidate, train={}, validation={}))
         if planned.split is Split.TRAIN:
             record.train[planned.block] = evaluation
-            self._tell_train(record, evaluation)
+            self._tell_train(record)
         else:
             record.validation[planned.block] = evaluation
+            self._tell_selector(record)
             self._settle_challenge(planned.block)
         self._prune()
 
@@ -183,7 +191,7 @@ class Evolution:
     def _register_seed(self, number: int) -> Ask:
         seed = self._problem.seeds[number]
         try:
-            digest = normalised_digest(seed.source)
+            digest = normalised_digest(seed.source, entry=self._problem.declaration.entry)
         except ProgramError as error:
             raise SearchExhaustedError(f"seed {seed.name} is not a program: {error}") from error
         candidate = NewCandidate(
@@ -210,7 +218,7 @@ class Evolution:
                 inspirations=tuple(self._materials[n] for n in choice.inspirations),
             )
             proposal = self._attempt(selection, self._rng(number, f"propose:{attempt}"))
-            digest = proposal and self._usable_digest(proposal)
+            digest = self._usable_digest(proposal) if proposal else None
             if proposal is None or digest is None:
                 unusable += 1
             elif self._is_known(digest):
@@ -219,8 +227,7 @@ class Evolution:
                 ask = self._register(number, proposal, digest)
                 return replace(ask, duplicates=duplicates, unusable=unusable)
         raise SearchExhaustedError(
-            f"no new program in {ATTEMPTS} attempts for candidate {number} "
-            f"({duplicates} repeats, {unusable} unusable)"
+            f"no new program in {ATTEMPTS} attempts for candidate {number} ({duplicates} repeats, {unusable} unusable)"
         )
 
     def _attempt(self, selection: Selection, rng: Random) -> Proposal | None:
@@ -249,7 +256,7 @@ class Evolution:
             allowed_imports=facts.allowed_imports,
         ):
             return None
-        return normalised_digest(proposal.source)
+        return normalised_digest(proposal.source, entry=facts.entry)
 
     def _register(self, number: int, proposal: Proposal, digest: str) -> Ask:
         candidate = NewCandidate(
@@ -261,9 +268,7 @@ class Evolution:
             parents=proposal.parents,
             note=proposal.note,
         )
-        planned = Planned(
-            number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=number // self._block_size
-        )
+        planned = Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=number // self._block_size)
         self._note_new(candidate, planned)
         return Ask(candidate=candidate, planned=planned)
 
@@ -290,28 +295,31 @@ class Evolution:
 
     # -- telling -----------------------------------------------------------------------------------
 
-    def _tell_train(self, record: _Record, evaluation: Evaluation) -> None:
-        candidate = record.candidate
+    def _tell_train(self, record: _Record) -> None:
+        self._materials[record.candidate.number] = _material(record.candidate)
+        self._tell_selector(record)
+        self._challenge(record)
+
+    def _tell_selector(self, record: _Record) -> None:
         pooled = record.estimate(Split.TRAIN)
-        assert pooled is not None
-        self._materials[candidate.number] = _material(candidate)
-        cell = tuple(
-            bisect_right(descriptor.edges, evaluation.metrics[descriptor.metric])
-            for descriptor in self._problem.declaration.descriptors
-        )
+        if pooled is None:
+            return
+        metrics = record.train[max(record.train)].metrics
         self._selector.tell(
             Member(
-                number=candidate.number,
+                number=record.candidate.number,
                 mean=pooled.mean,
-                low=pooled.low,
-                cell=cell,
-                is_seed=candidate.proposer == "seed",
+                low=record.merit,
+                cell=tuple(
+                    bisect_right(descriptor.edges, metrics[descriptor.metric])
+                    for descriptor in self._problem.declaration.descriptors
+                ),
+                is_seed=record.candidate.proposer == "seed",
             )
         )
-        self._challenge(record, pooled)
 
-    def _challenge(self, record: _Record, pooled: Estimate) -> None:
-        """Ask for a confirmation on unused seeds when a candidate leads on train."""
+    def _challenge(self, record: _Record) -> None:
+        """Ask for a confirmation on unused seeds when a candidate's train score could make it the best."""
         if record.candidate.proposer == "seed":
             seeds = self.best_seeds(len(self._problem.seeds))
             if len(seeds) < len(self._problem.seeds) or self._best is not None:
@@ -320,24 +328,21 @@ class Evolution:
             record = self._records[seeds[0]]
         number = record.candidate.number
         champion = self._records.get(self._best) if self._best is not None else None
-        held = champion.estimate(Split.TRAIN) if champion else None
-        if number == self._best or (held is not None and pooled.low <= held.low):
+        if number == self._best or (champion is not None and record.merit <= champion.merit):
             return
         block = self._challenges // CONFIRMATIONS_PER_BLOCK
         self._challenges += 1
         for contender in (number, self._best):
             if contender is None or block in self._records[contender].validation:
                 continue
-            planned = Planned(
-                number=contender, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=block
-            )
+            planned = Planned(number=contender, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=block)
             if planned not in self._pending:
                 self._pending.append(planned)
 
     def _settle_challenge(self, block: int) -> None:
-        """The best is whoever has the highest validation score on the block on which it was challenged."""
+        """The best is whoever has the highest lower bound on the validation block on which it was challenged."""
         measured = {
-            number: record.validation[block].score or 0.0
+            number: _low(record.validation[block])
             for number, record in self._records.items()
             if block in record.validation
         }
@@ -364,6 +369,11 @@ class Evolution:
         for number in [n for n in self._records if n not in kept]:
             del self._records[number]
             self._materials.pop(number, None)
+
+
+def _low(evaluation: Evaluation) -> float:
+    assert evaluation.low is not None
+    return evaluation.low
 
 
 def _material(candidate: NewCandidate) -> Material:

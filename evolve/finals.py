@@ -96,9 +96,7 @@ def run_final(
         if comparable and number not in seed_numbers:
             advantage = paired(evaluation.shares, yardstick.shares)
         placings.append(
-            Placing(
-                number=number, is_seed=number in seed_numbers, evaluation=evaluation, advantage=advantage
-            )
+            Placing(number=number, is_seed=number in seed_numbers, evaluation=evaluation, advantage=advantage)
         )
     winner = _winner(placings, best_seed)
     if winner is not None:

@@ -95,9 +95,9 @@ class Runner:
         for record in self._archive.unfinished(self._run_id):
             if record.planned.purpose is Purpose.FINAL:
                 continue
-            candidate = _as_new(self._archive.candidate(self._run_id, record.planned.number))
-            self._evolution.restore(candidate, record.planned)
-            self._dispatch(record.id, Flight(candidate=candidate, planned=record.planned))
+            flying = _as_new(self._archive.candidate(self._run_id, record.planned.number))
+            self._evolution.restore(flying, record.planned)
+            self._dispatch(record.id, Flight(candidate=flying, planned=record.planned))
 
     def search(self, stopping: Callable[[], bool]) -> None:
         """Search until the budget is spent, nothing new can be made, or ``stopping()`` says so.

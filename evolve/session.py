@@ -68,10 +68,10 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     settings["workers"] = 1 if settings["pool"] == "serial" else settings["workers"] or len(usable_cpus())
     if settings["evaluations"] is None and settings["time"] is None:
         settings["time"] = config.budget.seconds
-    if config["workload"] != "generated":
+    if Path(config["workload"]).exists():
         settings["workload"] = str(Path(config["workload"]).resolve())
-    settings["problem"] = problem_name if problem_name == problem.declaration.name else str(
-        Path(problem_name).resolve()
+    settings["problem"] = (
+        problem_name if problem_name == problem.declaration.name else str(Path(problem_name).resolve())
     )
     return archive.create_run(
         NewRun(
@@ -146,7 +146,7 @@ def make_pool(spec: WorkerSpec, kind: str, workers: int) -> EvaluationPool:
     if kind == "serial":
         return SerialPool(spec, cpu=usable_cpus()[-1])
     # Imported here: Ray takes most of a second, which a serial run and --help must not pay.
-    from evaluators.pool import RayPool
+    from evaluators.pool import RayPool  # noqa: PLC0415
 
     return RayPool(spec, workers=workers)
 

@@ -63,11 +63,7 @@ def show(archive: Archive, run: RunRecord, number: int, metrics: Sequence[Metric
     """A candidate for a reader: how it was made, its evaluations with intervals, its source."""
     candidate = archive.candidate(run.id, number)
     return Group(
-        Text(
-            "\n".join(
-                _facts(run, candidate, archive.standing(run.id, number), archive.children(run.id, number))
-            )
-        ),
+        Text("\n".join(_facts(run, candidate, archive.standing(run.id, number), archive.children(run.id, number)))),
         Text(""),
         evaluations_view(archive.evaluations(run.id, number), metrics),
         Text("\nsource:", style="bold"),
@@ -75,14 +71,10 @@ def show(archive: Archive, run: RunRecord, number: int, metrics: Sequence[Metric
     )
 
 
-def _facts(
-    run: RunRecord, candidate: CandidateRecord, standing: Standing, children: Sequence[int]
-) -> list[str]:
+def _facts(run: RunRecord, candidate: CandidateRecord, standing: Standing, children: Sequence[int]) -> list[str]:
     best = " ★ best" if run.best == candidate.number else ""
     scores = [
-        f"{split.value} {estimate_text(standing.estimates[split])}"
-        for split in Split
-        if split in standing.estimates
+        f"{split.value} {estimate_text(standing.estimates[split])}" for split in Split if split in standing.estimates
     ]
     lines = [
         f"{tag(candidate.number)}{best} · {made(candidate.proposer, candidate.operator)}"
@@ -138,9 +130,7 @@ def diff(archive: Archive, run: RunRecord, number: int, other: int | None = None
     after = archive.candidate(run.id, number)
     if other is None:
         if not after.parents:
-            raise ReportError(
-                f"{tag(number)} of run {run.name} has no parent to compare with: name a second candidate"
-            )
+            raise ReportError(f"{tag(number)} of run {run.name} has no parent to compare with: name a second candidate")
         other = after.parents[0]
     return diff_text(archive.candidate(run.id, other), after)
 
@@ -197,9 +187,7 @@ RUNS_COLUMNS = (
     Column(title="run", path=("name",), numeric=False),
     Column(title="problem", path=("problem",), numeric=False),
     Column(title="status", path=("status",), numeric=False),
-    Column(
-        title="best", path=("best",), show=lambda value: tag(value) if isinstance(value, int) else MISSING
-    ),
+    Column(title="best", path=("best",), show=lambda value: tag(value) if isinstance(value, int) else MISSING),
     Column(title="score", path=("score",), unit="pts ± 95 %", show=score_cell, fields=SCORE_FIELDS),
     Column(title="on split", path=("best_split",), numeric=False, priority=3),
     Column(title="candidates", path=("candidates",), priority=2),
@@ -218,6 +206,4 @@ def runs_listing(archive: Archive, fmt: Format | str = Format.TABLE) -> Listing 
     """Every run in the archive, the newest first."""
     runs = archive.runs()
     best = {run.id: archive.standing(run.id, run.best) for run in runs if run.best is not None}
-    return render(
-        runs_rows(runs, best), RUNS_COLUMNS, fmt, empty="no runs yet: start one with evolve run PROBLEM"
-    )
+    return render(runs_rows(runs, best), RUNS_COLUMNS, fmt, empty="no runs yet: start one with evolve run PROBLEM")

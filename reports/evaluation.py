@@ -109,9 +109,7 @@ def workloads_listing(evaluation: Evaluation, metrics: Sequence[Metric]) -> List
         Column(title="ceiling", path=("ceiling",), priority=2),
     ]
     columns += [
-        Column(
-            title=metric_title(metric), path=("metrics", metric.name, "value"), unit=metric.unit, priority=3
-        )
+        Column(title=metric_title(metric), path=("metrics", metric.name, "value"), unit=metric.unit, priority=3)
         for metric in shown
     ]
     return Listing(rows=rows, columns=columns, empty="no workload was finished")

@@ -23,9 +23,7 @@ from reports.lineage import Step, lineage, lineage_json
 from reports.text import ReportError, estimate_text, one_line, tag
 
 PROVENANCE = "provenance.json"
-_SECRET_KEY = re.compile(
-    r"secret|password|passwd|credential|authori[sz]ation|api_?key|(^|[_-])token$", re.IGNORECASE
-)
+_SECRET_KEY = re.compile(r"secret|password|passwd|credential|authori[sz]ation|api_?key|(^|[_-])token$", re.IGNORECASE)
 _USER_INFO = re.compile(r"://[^/@\s]+@")
 _HINTS = {
     errno.ENOSPC: "free some space or choose another folder with -o",
@@ -96,8 +94,7 @@ def export_module(
     """
     if not package.name.isidentifier() or keyword.iskeyword(package.name):
         raise ExportError(
-            f"cannot export {tag(number)} as module {package.name!r}: "
-            "not a Python name; choose one such as eplb_policy"
+            f"cannot export {tag(number)} as module {package.name!r}: not a Python name; choose one such as eplb_policy"
         )
     origin = _Origin(
         run=run,
@@ -136,9 +133,7 @@ def _header(origin: _Origin, package: Package) -> str:
 
 def _scores_line(standing: Standing) -> str:
     scores = [
-        f"{split.value} {estimate_text(standing.estimates[split])}"
-        for split in Split
-        if split in standing.estimates
+        f"{split.value} {estimate_text(standing.estimates[split])}" for split in Split if split in standing.estimates
     ]
     return ", ".join(scores) or "not measured"
 

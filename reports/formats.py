@@ -106,9 +106,7 @@ class Listing:
         if not self.rows:
             yield Text(self.empty)
             return
-        cells = {
-            column.path: [column.show(column.value(row)) for row in self.rows] for column in self.columns
-        }
+        cells = {column.path: [column.show(column.value(row)) for row in self.rows] for column in self.columns}
         kept = _fitting(self.columns, cells, options.max_width)
         fixed = sum(_width(column, cells) + _GAP for column in kept if not column.flexible)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
@@ -126,14 +124,10 @@ class Listing:
         yield table
         hidden = [column.title for column in self.columns if column not in kept]
         if hidden and self.name_hidden:
-            yield Text(
-                f"left out for want of width: {', '.join(hidden)} (--format json has all)", style="dim"
-            )
+            yield Text(f"left out for want of width: {', '.join(hidden)} (--format json has all)", style="dim")
 
 
-def _fitting(
-    columns: Sequence[Column], cells: Mapping[tuple[str, ...], Sequence[str]], width: int
-) -> Sequence[Column]:
+def _fitting(columns: Sequence[Column], cells: Mapping[tuple[str, ...], Sequence[str]], width: int) -> Sequence[Column]:
     def needed(column: Column) -> int:
         widest = _width(column, cells)
         return min(widest, 24) if column.flexible else widest

@@ -133,9 +133,7 @@ def tally(run: RunRecord) -> dict[Outcome, int]:
 
 def outcome_words(counts: dict[Outcome, int]) -> str:
     """Counts of outcomes in words, the usual ones as in ``371 ok, 22 wrong``."""
-    return ", ".join(
-        f"{count(number)} {outcome.value.replace('_', ' ')}" for outcome, number in counts.items()
-    )
+    return ", ".join(f"{count(number)} {outcome.value.replace('_', ' ')}" for outcome, number in counts.items())
 
 
 def repeats(run: RunRecord) -> int:

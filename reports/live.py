@@ -137,12 +137,8 @@ def _best(run: RunRecord, best: Standing | None, seed: Standing | None) -> list[
     estimate = best.estimates.get(split) if best is not None else None
     if best is None or estimate is None:
         return [Text("best: none yet", style="bold")]
-    line = (
-        f"best {tag(best.number)}  {estimate_text(estimate)} points (95 %, {split.value}, n = {estimate.n})"
-    )
-    common = [
-        shared for shared in (split, Split.TRAIN) if seed and shared in seed.estimates.keys() & best.estimates
-    ]
+    line = f"best {tag(best.number)}  {estimate_text(estimate)} points (95 %, {split.value}, n = {estimate.n})"
+    common = [shared for shared in (split, Split.TRAIN) if seed and shared in seed.estimates.keys() & best.estimates]
     if seed is not None and common and seed.number != best.number:
         lead = signed(best.estimates[common[0]].mean - seed.estimates[common[0]].mean)
         rival = made(seed.proposer, seed.operator)
@@ -203,9 +199,7 @@ def _curve(ancestry: Sequence[Step]) -> str:
     shown = scores[-30:]
     origin = tag(ancestry[-1].standing.number)
     steps = count(len(scores) - 1, "step")
-    return (
-        f"its line {points(shown[0])} {sparkline(shown)} {points(shown[-1])}, {steps} from {origin} (train)"
-    )
+    return f"its line {points(shown[0])} {sparkline(shown)} {points(shown[-1])}, {steps} from {origin} (train)"
 
 
 def _tally(run: RunRecord) -> str:

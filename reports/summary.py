@@ -59,9 +59,7 @@ def last_line(run: RunRecord, best: Standing | None, seconds: float | None = Non
     estimate = best.estimates.get(split) if best is not None else None
     if best is None or estimate is None:
         return f"{head} - nothing feasible in {spent}"
-    return (
-        f"{head} - best {tag(best.number)} {estimate_text(estimate)} (baseline 0, reference 100) in {spent}"
-    )
+    return f"{head} - best {tag(best.number)} {estimate_text(estimate)} (baseline 0, reference 100) in {spent}"
 
 
 def advantage(
@@ -163,14 +161,10 @@ def final_columns(seed: Standing | None) -> list[Column]:
     ]
 
 
-def final_listing(
-    entries: Sequence[Finalist], run: RunRecord, fmt: Format | str = Format.TABLE
-) -> Listing | str:
+def final_listing(entries: Sequence[Finalist], run: RunRecord, fmt: Format | str = Format.TABLE) -> Listing | str:
     """The finalists on the hidden split, paired with the best unmodified seed."""
     seed = best_seed([entry.standing for entry in entries], Split.HIDDEN)
-    return render(
-        final_rows(entries, run), final_columns(seed), fmt, empty="nobody was measured on hidden workloads"
-    )
+    return render(final_rows(entries, run), final_columns(seed), fmt, empty="nobody was measured on hidden workloads")
 
 
 def _lead(value: object) -> str:

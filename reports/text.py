@@ -34,9 +34,7 @@ def one_line(text: str, limit: int = 200) -> str:
     # Not printable are controls, bidirectional overrides, zero-width characters, surrogates, odd separators.
     # The cut before the scan bounds the work on megabytes of log; escapes only make text shorter.
     spaced = _ESCAPES.sub("", text[: 20 * limit])
-    kept = "".join(
-        character if character.isprintable() else " " if character.isspace() else "" for character in spaced
-    )
+    kept = "".join(character if character.isprintable() else " " if character.isspace() else "" for character in spaced)
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 

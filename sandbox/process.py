@@ -39,9 +39,7 @@ class ZygoteProcess:
         SandboxError: it did not start.
     """
 
-    def __init__(
-        self, *, preload: tuple[str, ...], array_module: str | None, cpu: int | None, threads: int
-    ) -> None:
+    def __init__(self, *, preload: tuple[str, ...], array_module: str | None, cpu: int | None, threads: int) -> None:
         self.threads = threads
         self._base = Path(tempfile.mkdtemp(prefix="sandbox-")).resolve()
         for name in ("root", "scratch"):

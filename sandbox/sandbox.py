@@ -39,9 +39,7 @@ class Sandbox:
         self._zygote = self._start(threads=1)
 
     def _start(self, *, threads: int) -> ZygoteProcess:
-        return ZygoteProcess(
-            preload=self._preload, array_module=self._array_module, cpu=self._cpu, threads=threads
-        )
+        return ZygoteProcess(preload=self._preload, array_module=self._array_module, cpu=self._cpu, threads=threads)
 
     @property
     def layers(self) -> Mapping[str, str]:

@@ -94,9 +94,7 @@ def encode(
         data = memoryview(array.data).cast("B")
         expected = array_bytes(array.dtype, array.shape)
         if data.nbytes != expected:
-            raise WireError(
-                f"a {array.dtype} array of shape {array.shape} takes {expected} bytes, not {data.nbytes}"
-            )
+            raise WireError(f"a {array.dtype} array of shape {array.shape} takes {expected} bytes, not {data.nbytes}")
         padding = -data.nbytes % ALIGNMENT
         pieces += [data, bytes(padding)]
         total += data.nbytes + padding
@@ -113,9 +111,7 @@ def lengths(prefix: bytes | bytearray, most_bytes: int) -> tuple[int, int]:
     if magic != MAGIC:
         raise WireError("malformed frame: wrong magic")
     if header_bytes + payload_bytes > most_bytes:
-        raise WireError(
-            f"oversize frame: {header_bytes + payload_bytes} bytes where {most_bytes} are allowed"
-        )
+        raise WireError(f"oversize frame: {header_bytes + payload_bytes} bytes where {most_bytes} are allowed")
     return header_bytes, payload_bytes
 
 

@@ -46,14 +46,16 @@ def gpu_loads(plan: Plan, load: Loads, num_gpus: int) -> Values:
     layers, experts = load.shape
     per_copy = load.astype(np.float64) / copies_of(plan, experts)
     per_slot = np.take_along_axis(per_copy, plan.astype(np.int64), axis=1)
-    return per_slot.reshape(layers, num_gpus, -1).sum(axis=2)
+    loads: Values = per_slot.reshape(layers, num_gpus, -1).sum(axis=2)
+    return loads
 
 
 def balance(plan: Plan, load: Loads, num_gpus: int) -> Values:
     """Mean over maximal GPU load of each layer, ``(layers,)``, in 0..1; 1 for a layer without load."""
     loads = gpu_loads(plan, load, num_gpus)
     peak = loads.max(axis=1)
-    return np.divide(loads.mean(axis=1), peak, out=np.ones_like(peak), where=peak > 0)
+    shares: Values = np.divide(loads.mean(axis=1), peak, out=np.ones_like(peak), where=peak > 0)
+    return shares
 
 
 def residents(plan: Plan, experts: int, num_gpus: int) -> NDArray[np.int64]:
@@ -94,5 +96,5 @@ def balance_ceiling(load: Loads, num_slots: int, num_gpus: int) -> Values:
         per_copy[rows, heaviest] = flat[rows, heaviest] / copies[rows, heaviest]
     mean = flat.sum(axis=1) / num_gpus
     peak = np.maximum(mean, per_copy.max(axis=1))
-    bound = np.divide(mean, peak, out=np.ones_like(peak), where=peak > 0)
+    bound: Values = np.divide(mean, peak, out=np.ones_like(peak), where=peak > 0)
     return bound.reshape(load.shape[:-1])

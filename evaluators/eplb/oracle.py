@@ -8,9 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from evaluators.eplb.measures import Loads, Plan, balance, moved, residents
 
 
-def keep_where_it_pays(
-    fresh: Plan, previous: Plan | None, load: Loads, num_gpus: int, migration_cost: float
-) -> Plan:
+def keep_where_it_pays(fresh: Plan, previous: Plan | None, load: Loads, num_gpus: int, migration_cost: float) -> Plan:
     """Choose for every layer between the previous plan and a fresh one with its GPUs relabelled.
 
     Args:
@@ -24,9 +22,7 @@ def keep_where_it_pays(
         return fresh
     experts = load.shape[1]
     relabelled = relabel(fresh, previous, experts, num_gpus)
-    gain_fresh = balance(relabelled, load, num_gpus) - migration_cost * moved(
-        relabelled, previous, experts, num_gpus
-    )
+    gain_fresh = balance(relabelled, load, num_gpus) - migration_cost * moved(relabelled, previous, experts, num_gpus)
     gain_kept = balance(previous, load, num_gpus)
     return np.where((gain_kept >= gain_fresh)[:, None], previous, relabelled).astype(np.int32)
 

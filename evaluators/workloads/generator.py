@@ -177,9 +177,7 @@ def _limit(shares: NDArray[np.float64], most: float) -> None:
         shares[rows] = np.where(full, most, rest * room / rest.sum(axis=1, keepdims=True))
 
 
-def _count(
-    shares: NDArray[np.float64], config: GeneratorConfig, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _count(shares: NDArray[np.float64], config: GeneratorConfig, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw token counts around the shares: multinomial over a Dirichlet-perturbed distribution.
 
     The concentration grows with the sequences in the window, because their deviations average out.

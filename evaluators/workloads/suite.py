@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from evaluators.model import Split
@@ -122,6 +123,21 @@ V2_LITE_32_BY_2 = dataclasses.replace(V2_LITE_8, num_slots=64, num_gpus=32, num_
 V2_LITE_32_BY_3 = dataclasses.replace(V2_LITE_32_BY_2, num_slots=96)
 V2_LITE_32_BY_4 = dataclasses.replace(V2_LITE_32_BY_2, num_slots=128)
 
+# Machines that only validation uses: five, four and three slots on each GPU.
+V2_LITE_16 = dataclasses.replace(V2_LITE_8, num_gpus=16, num_nodes=2)
+V2_LITE_24 = dataclasses.replace(V2_LITE_8, num_slots=96, num_gpus=24, num_nodes=3)
+GPT_OSS_48 = Deployment(layers=36, experts=128, top_k=4, num_slots=144, num_gpus=48, num_nodes=6)
+_VALIDATION_KINDS = (
+    (V2_LITE_8, Regime.DRIFTING),
+    (V2_LITE_8, Regime.ABRUPT),
+    (V2_LITE_16, Regime.RECURRING),
+    (V2_LITE_24, Regime.ABRUPT),
+    (V2_LITE_24, Regime.STATIONARY),
+    (GPT_OSS_48, Regime.DRIFTING),
+    (V3_32, Regime.DRIFTING),
+    (V3_32, Regime.ABRUPT),
+)
+
 # Four draws of the hidden law: (domains, concentration of their mix, drift sd in nats per window).
 _HIDDEN_LAWS = ((3, 0.5, 0.03), (9, 0.1, 0.015), (5, 0.3, 0.04), (12, 0.2, 0.025))
 _HIDDEN_DEPLOYMENTS = (
@@ -138,9 +154,7 @@ _TOKENS_PER_EXPERT = 128
 _TOKENS_PER_SEQUENCE = 512
 
 
-def load_law(
-    deployment: Deployment, *, mix: MixConfig | None = None, drift_sd: float = 0.02
-) -> GeneratorConfig:
+def load_law(deployment: Deployment, *, mix: MixConfig | None = None, drift_sd: float = 0.02) -> GeneratorConfig:
     """Make the suite's law of loads for a deployment.
 
     Windows grow with the number of experts (128 tokens for each, 512 tokens a sequence), so that sampling
@@ -158,8 +172,8 @@ def load_law(
     )
 
 
-def _seen_kinds(drift_sd: float) -> tuple[StreamDefinition, ...]:
-    """Two shapes under the four simple regimes, the small shape first."""
+def _simple(kinds: Iterable[tuple[Deployment, Regime]], drift_sd: float) -> tuple[StreamDefinition, ...]:
+    """One stream for each machine and regime."""
     return tuple(
         StreamDefinition(
             name=f"{deployment.label}/{regime.value}",
@@ -167,8 +181,7 @@ def _seen_kinds(drift_sd: float) -> tuple[StreamDefinition, ...]:
             generator=load_law(deployment, drift_sd=drift_sd),
             regime=regime,
         )
-        for deployment in (V2_LITE_8, V3_32)
-        for regime in SIMPLE_REGIMES
+        for deployment, regime in kinds
     )
 
 
@@ -195,8 +208,8 @@ def _unseen_kinds() -> tuple[StreamDefinition, ...]:
 def default_suite() -> SuiteConfig:
     """The suite that scores are quoted on: 8 train, 8 validation, 24 hidden streams of 24 scored windows."""
     return SuiteConfig(
-        train=_seen_kinds(_TRAIN_DRIFT_SD),
-        validation=_seen_kinds(_VALIDATION_DRIFT_SD),
+        train=_simple(itertools.product((V2_LITE_8, V3_32), SIMPLE_REGIMES), _TRAIN_DRIFT_SD),
+        validation=_simple(_VALIDATION_KINDS, _VALIDATION_DRIFT_SD),
         hidden=_unseen_kinds(),
     )
 

@@ -39,9 +39,7 @@ class TokenConfig:
             raise ValueError(f"needs 0 <= successors <= experts and sequence_tokens >= 1, got {self}")
 
 
-def generate_tokens(
-    config: TokenConfig, seed: bytes | np.random.Generator, *, tokens: int
-) -> NDArray[np.uint16]:
+def generate_tokens(config: TokenConfig, seed: bytes | np.random.Generator, *, tokens: int) -> NDArray[np.uint16]:
     """Draw the experts of consecutive tokens by Gumbel top-k over log popularity (arXiv:1903.06059).
 
     Sequences follow one another; the domain of each is drawn from one mix of domains.

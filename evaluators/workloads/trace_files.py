@@ -130,9 +130,7 @@ def read_esft(folder: Path, *, experts: int | None = None, top_k: int = 6) -> Tr
             sequences.extend(_read_layers(layers, top_k))
         domains[domain.name] = tuple(sequences)
     if not domains:
-        raise TraceError(
-            f"{folder}: no folder per domain; give the one that holds <domain>/expert_weights_1.txt"
-        )
+        raise TraceError(f"{folder}: no folder per domain; give the one that holds <domain>/expert_weights_1.txt")
     return _trace(folder, domains, _digest(files, folder), experts)
 
 
@@ -176,15 +174,11 @@ def _split_sequences(
     wide = ids.astype(np.int64)
     low, high = int(wide.min()), int(wide.max())
     if low < 0 or high >= _MOST_EXPERTS:
-        raise TraceError(
-            f"{where}: ids run from {low} to {high}, need 0 to {_MOST_EXPERTS - 1}; mend the ids"
-        )
+        raise TraceError(f"{where}: ids run from {low} to {high}, need 0 to {_MOST_EXPERTS - 1}; mend the ids")
     narrow = wide.astype(np.uint16)
     ordered = np.sort(narrow, axis=2)
     if (ordered[:, :, 1:] == ordered[:, :, :-1]).any():
-        raise TraceError(
-            f"{where}: a token visits an expert twice in a layer; the last axis of ids must be the top-k"
-        )
+        raise TraceError(f"{where}: a token visits an expert twice in a layer; the last axis of ids must be the top-k")
     cuts = np.cumsum(tokens)[:-1]
     pieces = np.split(narrow, cuts)
     if weights is None:
@@ -198,9 +192,7 @@ def _split_sequences(
     return tuple(RoutedSequence(ids=piece, weights=gate) for piece, gate in both)
 
 
-def _trace(
-    where: Path, domains: Mapping[str, tuple[RoutedSequence, ...]], digest: str, experts: int | None
-) -> Trace:
+def _trace(where: Path, domains: Mapping[str, tuple[RoutedSequence, ...]], digest: str, experts: int | None) -> Trace:
     """Put domains together after checking that they come from one model."""
     shapes = {domain: sequences[0].ids.shape[1:] for domain, sequences in domains.items()}
     if len(set(shapes.values())) > 1:

@@ -81,9 +81,7 @@ class TraceOptions:
         return slots
 
 
-def trace_streams(
-    path: Path, split: Split, seed: bytes, options: TraceOptions | None = None
-) -> list[LoadStream]:
+def trace_streams(path: Path, split: Split, seed: bytes, options: TraceOptions | None = None) -> list[LoadStream]:
     """Cut the streams of one split from a trace.
 
     Each domain alone, then for every pair of neighbouring domains a slow drift from one to the other, and an

@@ -94,14 +94,6 @@ def cli(ctx: click.Context, debug: bool, color: str) -> None:
     ctx.obj = {"debug": debug, "color": color}
 
 
-class Failure(click.ClickException):
-    """An error that has been understood: message, hint, exit code."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
 def main() -> None:
     """Run the command line; never returns."""
     debug = "--debug" in sys.argv[1:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -74,7 +73,9 @@ def show(ctx: click.Context, renderable: RenderableType | str) -> None:
 
 def show_json(value: object) -> None:
     """Write one JSON document to stdout."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+    from reports.formats import to_json
+
+    click.echo(to_json(value))
 
 
 def open_archive(url: str) -> Archive:
@@ -98,9 +99,7 @@ def candidate_number(run: RunRecord, text: str) -> int:
         return run.best
     cleaned = text.removeprefix("#")
     if not cleaned.isdigit():
-        raise click.UsageError(
-            f"{text!r} is no candidate\nhint: give a number such as 12 or '#0012', or the word best"
-        )
+        raise click.UsageError(f"{text!r} is no candidate\nhint: give a number such as 12 or '#0012', or the word best")
     return int(cleaned)
 
 
@@ -139,9 +138,7 @@ def interruptible(say: Callable[[str], None]) -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    previous: dict[int, Any] = {
-        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    previous: dict[int, Any] = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interruption
     finally:

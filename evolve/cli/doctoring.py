@@ -10,7 +10,12 @@ from evolve.cli.common import DB_OPTION, show, show_json
 @click.command()
 @DB_OPTION
 @click.option(
-    "--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to write it."
+    "--format",
+    "fmt",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to write it.",
 )
 @click.pass_context
 def doctor(ctx: click.Context, db: str, fmt: str) -> int:
@@ -22,9 +27,7 @@ def doctor(ctx: click.Context, db: str, fmt: str) -> int:
     from reports.formats import Column, render
 
     findings = examine(db)
-    rows = [
-        {"part": f.part, "state": f.state.value, "detail": f.detail, "hint": f.hint} for f in findings
-    ]
+    rows = [{"part": f.part, "state": f.state.value, "detail": f.detail, "hint": f.hint} for f in findings]
     if fmt == "json":
         show_json(rows)
     else:

@@ -24,12 +24,15 @@ from evolve.cli.common import show, show_json
     "--workload", default="generated", show_default=True, metavar="generated|FILE", help="What to measure on."
 )
 @click.option(
-    "--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to write it."
+    "--format",
+    "fmt",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to write it.",
 )
 @click.pass_context
-def score(
-    ctx: click.Context, problem: str, file: str, split: str, seed: int, workload: str, fmt: str
-) -> int:
+def score(ctx: click.Context, problem: str, file: str, split: str, seed: int, workload: str, fmt: str) -> int:
     """Judge the program in FILE on PROBLEM; exit 0 when its outcome is ok, 1 otherwise.
 
     The workloads follow from --seed, so two programs scored with the same seed compare pair by pair. A run
@@ -48,9 +51,7 @@ def score(
     loaded = load_problem(problem, workload)
     facts = loaded.declaration
     click.echo(f"measuring baseline and reference of {facts.name}, then {file} ...", err=True)
-    judge = Judge(
-        loaded, secret=secret_from_seed(seed, facts.name), clock=time.perf_counter, cpu=usable_cpus()[-1]
-    )
+    judge = Judge(loaded, secret=secret_from_seed(seed, facts.name), clock=time.perf_counter, cpu=usable_cpus()[-1])
     try:
         evaluation = judge.evaluate(source, judge.block(Split(split), 0))
     finally:

@@ -48,9 +48,7 @@ def _problem_of(run: RunRecord) -> Problem:
 )
 @click.option("--watch", is_flag=True, help="Redraw every second until Ctrl-C; works beside a running run.")
 @click.pass_context
-def leaderboard(
-    ctx: click.Context, run_name: str | None, db: str, fmt: str, top: int, sort: str, watch: bool
-) -> None:
+def leaderboard(ctx: click.Context, run_name: str | None, db: str, fmt: str, top: int, sort: str, watch: bool) -> None:
     """Show the best candidates of RUN (default: the newest).
 
     Scores are points with the half-width of their 95 % interval; 0 is the baseline, 100 the reference.
@@ -65,9 +63,7 @@ def leaderboard(
 
         def board() -> RenderableType:
             now = archive.run_by_id(run.id)
-            return render(
-                archive, now, metrics=facts.metrics, scale=scale, top=top, sort=sort, fmt=fmt
-            )
+            return render(archive, now, metrics=facts.metrics, scale=scale, top=top, sort=sort, fmt=fmt)
 
         if not watch:
             show(ctx, board())
@@ -89,9 +85,7 @@ def leaderboard(
 @click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
 @click.option("--source", is_flag=True, help="Write the program alone, byte for byte.")
 @click.pass_context
-def show_command(
-    ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str, source: bool
-) -> None:
+def show_command(ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str, source: bool) -> None:
     """Show one CANDIDATE (a number, or 'best'): scores by workload, origin, program."""
     from reports.details import show as render
     from reports.details import show_json as as_json
@@ -196,4 +190,3 @@ def problems(ctx: click.Context, fmt: str) -> None:
         Column(title="metrics", path=("metrics",), numeric=False, flexible=True, priority=6),
     ]
     show(ctx, render(rows, columns, fmt))
-

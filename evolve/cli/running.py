@@ -44,6 +44,7 @@ def settings_options(*keys: str) -> Callable[[Callable[..., Any]], Callable[...,
 @click.pass_context
 def run(
     ctx: click.Context,
+    /,
     problem: str,
     config_file: str | None,
     as_json: bool,
@@ -77,9 +78,7 @@ def run(
 @settings_options("evaluations", "time", "workers", "pool")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON event a line to stdout.")
 @click.pass_context
-def resume(
-    ctx: click.Context, run_name: str | None, db: str, as_json: bool, **flags: str | None
-) -> int:
+def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, **flags: str | None) -> int:
     """Go on with RUN (default: the newest) after Ctrl-C, a crash or a kill.
 
     What was in flight is evaluated again, nothing else is. --evaluations and --time replace the run's total
@@ -99,7 +98,7 @@ def resume(
 @DB_OPTION
 @settings_options("workers", "pool")
 @click.pass_context
-def final(ctx: click.Context, run_name: str | None, db: str, **flags: str | None) -> int:
+def final(ctx: click.Context, /, run_name: str | None, db: str, **flags: str | None) -> int:
     """Measure the finalists and best seeds of RUN (default: the newest) on newly drawn hidden workloads.
 
     Every final draws workloads that nobody has seen and is recorded, and hidden scores say how many

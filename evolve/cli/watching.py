@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from evaluators.model import Evaluation, Metric
 from evolve.budget import Budget
 from evolve.runner import Flight
 from reports.evaluation import evaluation_json
+from reports.formats import to_json
 from reports.leaderboard import best_seed, seed_standings
 from reports.lineage import lineage
 from reports.live import Progress, heartbeat_line, live_view, new_best_line
@@ -47,10 +47,7 @@ class Meter:
             self._times.popleft()
         window = min(RATE_WINDOW_SECONDS, max(now - self._started, 1.0))
         done = sum(
-            total
-            for purpose, outcomes in run.counts.items()
-            if purpose.value != "final"
-            for total in outcomes.values()
+            total for purpose, outcomes in run.counts.items() if purpose.value != "final" for total in outcomes.values()
         )
         return Progress(
             elapsed_seconds=elapsed_seconds,
@@ -175,7 +172,7 @@ class EventObserver(LineObserver):
             "best": best_changed,
             "evaluation": evaluation_json(evaluation, self._metrics),
         }
-        click.echo(json.dumps(event, allow_nan=False))
+        click.echo(to_json(event, indent=None))
 
 
 def leaders_of(archive: Archive, run: RunRecord) -> list[Standing]:

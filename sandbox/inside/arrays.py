@@ -66,8 +66,6 @@ class Arrays:
         array = self._module.asarray(value)
         dtype = array.dtype.newbyteorder("<")
         if array.dtype.kind not in PLAIN_KINDS or not DTYPE.fullmatch(dtype.str):
-            raise TypeError(
-                f"the reply is an array of {array.dtype}; only plain numbers up to 64 bits can leave"
-            )
+            raise TypeError(f"the reply is an array of {array.dtype}; only plain numbers up to 64 bits can leave")
         array = self._module.ascontiguousarray(array.astype(dtype, copy=False)).reshape(array.shape)
         return Buffer(dtype=dtype.str, shape=tuple(array.shape), data=array.tobytes())

@@ -59,12 +59,8 @@ def build(readable: Sequence[str], writable: Sequence[str]) -> int:
     version = abi_version()
     files = (1 << max(count for since, count in RIGHTS_BY_ABI if version >= since)) - 1
     size = 24 if version >= SCOPE_ABI else 16 if version >= NETWORK_ABI else 8
-    ruleset = _Ruleset(
-        files, NETWORK_RIGHTS if version >= NETWORK_ABI else 0, SCOPES if version >= SCOPE_ABI else 0
-    )
-    descriptor = linux.syscall(
-        "landlock ruleset", linux.SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(ruleset), size, 0
-    )
+    ruleset = _Ruleset(files, NETWORK_RIGHTS if version >= NETWORK_ABI else 0, SCOPES if version >= SCOPE_ABI else 0)
+    descriptor = linux.syscall("landlock ruleset", linux.SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(ruleset), size, 0)
     for path in readable:
         _allow(descriptor, path, READ_ONLY & files)
     for path in writable:

@@ -15,9 +15,7 @@ from evaluators.statistics import stratified
 
 
 def _new_run(name: str = "first") -> NewRun:
-    return NewRun(
-        name=name, problem="eplb", digest="d1", config={"seed": 1, "rate": 0.1}, secret=b"\0secret\xff"
-    )
+    return NewRun(name=name, problem="eplb", digest="d1", config={"seed": 1, "rate": 0.1}, secret=b"\0secret\xff")
 
 
 def _new_candidate(number: int, *, source: str | None = None, parents: tuple[int, ...] = ()) -> NewCandidate:
@@ -32,9 +30,7 @@ def _new_candidate(number: int, *, source: str | None = None, parents: tuple[int
     )
 
 
-def _planned(
-    number: int, *, purpose: Purpose = Purpose.SEARCH, split: Split = Split.TRAIN, block: int = 0
-) -> Planned:
+def _planned(number: int, *, purpose: Purpose = Purpose.SEARCH, split: Split = Split.TRAIN, block: int = 0) -> Planned:
     return Planned(number=number, purpose=purpose, split=split, block=block)
 
 

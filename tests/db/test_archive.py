@@ -31,17 +31,13 @@ class TestArchiveConformance:
         assert [run.name for run in archive.runs()] == ["three", "two", "one"]
         assert archive.run(None).name == "three"
 
-    def test_a_taken_name_is_refused(
-        self, archive: Archive, run: RunRecord, new_run: Callable[..., NewRun]
-    ) -> None:
+    def test_a_taken_name_is_refused(self, archive: Archive, run: RunRecord, new_run: Callable[..., NewRun]) -> None:
         with pytest.raises(ArchiveError, match="first: the name is taken"):
             archive.create_run(new_run())
         assert archive.runs() == [run]
 
     @pytest.mark.parametrize("name", ["", "a\nb", "a\udc80"])
-    def test_a_name_must_be_printable(
-        self, archive: Archive, new_run: Callable[..., NewRun], name: str
-    ) -> None:
+    def test_a_name_must_be_printable(self, archive: Archive, new_run: Callable[..., NewRun], name: str) -> None:
         with pytest.raises(ArchiveError, match="printable"):
             archive.create_run(new_run(name))
 

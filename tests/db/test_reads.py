@@ -77,11 +77,7 @@ def _plans(archive: Archive, action: Callable[[], object]) -> list[tuple[str, st
 
 def _walks(steps: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Steps that go through a whole growing table, or through all that a run has there."""
-    return [
-        step
-        for step in steps
-        if re.match(rf"SCAN ({GROWING})\b|SEARCH ({GROWING})\b.*\(run_id=\?\)$", step[1])
-    ]
+    return [step for step in steps if re.match(rf"SCAN ({GROWING})\b|SEARCH ({GROWING})\b.*\(run_id=\?\)$", step[1])]
 
 
 @pytest.mark.parametrize("name", READS)

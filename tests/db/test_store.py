@@ -61,9 +61,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_place_that_takes_no_files_is_refused() -> None:
-    with pytest.raises(
-        ArchiveError, match=r"/proc/archive\.db: .*cannot be opened or written; check the path"
-    ):
+    with pytest.raises(ArchiveError, match=r"/proc/archive\.db: .*cannot be opened or written; check the path"):
         Archive.open("/proc/archive.db", create=True)
 
 
@@ -95,9 +93,7 @@ def test_another_version_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
-    with pytest.raises(
-        ArchiveError, match="format version 99, but this program reads version 1; use the release"
-    ):
+    with pytest.raises(ArchiveError, match="format version 99, but this program reads version 1; use the release"):
         Archive.open(str(path))
 
 

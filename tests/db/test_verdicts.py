@@ -42,9 +42,7 @@ class TestVerdictConformance:
         self, archive: Archive, run: RunRecord, add: Callable[..., int], ok: Make
     ) -> None:
         key = add(0)
-        with pytest.raises(
-            ArchiveError, match="planned on eplb / train / 0, but the verdict is on eplb / train / 1"
-        ):
+        with pytest.raises(ArchiveError, match="planned on eplb / train / 0, but the verdict is on eplb / train / 1"):
             archive.record(key, ok(block=1))
         with pytest.raises(ArchiveError, match="on eplb / hidden / 0"):
             archive.record(key, ok(split=Split.HIDDEN))

@@ -68,9 +68,7 @@ class TestPoolConformance:
             ("while True: pass", Outcome.TIMEOUT, "size-0"),
         ],
     )
-    def test_a_candidates_failure_is_data(
-        self, pool: EvaluationPool, body: str, outcome: Outcome, reason: str
-    ) -> None:
+    def test_a_candidates_failure_is_data(self, pool: EvaluationPool, body: str, outcome: Outcome, reason: str) -> None:
         pool.submit(Task(key=1, source=program(body), split=Split.TRAIN, block=0))
         evaluation = drain(pool, 1)[1].evaluation
         assert evaluation is not None

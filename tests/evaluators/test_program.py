@@ -205,9 +205,7 @@ def test_what_is_no_program_is_refused_with_a_reason(source: str, reason: str) -
 
 
 def test_live_statements_are_what_the_entry_reaches_and_what_has_effects() -> None:
-    tree = parse_program(
-        BASE + "\n\ndef dead():\n    return live()\n\n\ndef live():\n    return 0\n\n\nlive()\n"
-    )
+    tree = parse_program(BASE + "\n\ndef dead():\n    return live()\n\n\ndef live():\n    return 0\n\n\nlive()\n")
     lines = {statement.lineno for statement in live_statements(tree, "plan")}
     dead = next(node.lineno for node in tree.body if getattr(node, "name", "") == "dead")
     live = next(node.lineno for node in tree.body if getattr(node, "name", "") == "live")
@@ -222,8 +220,7 @@ def test_global_references_leave_out_what_a_function_binds() -> None:
 
 def test_nonlocal_names_are_those_of_the_function_around() -> None:
     source = (
-        "def plan(a):\n    n = m = 0\n    def bump():\n        nonlocal n\n        n += a\n"
-        "    bump()\n    return n\n"
+        "def plan(a):\n    n = m = 0\n    def bump():\n        nonlocal n\n        n += a\n    bump()\n    return n\n"
     )
     other = source.replace("nonlocal n\n        n +=", "nonlocal m\n        m +=")
     renamed = source.replace("n =", "k =").replace("nonlocal n\n        n", "nonlocal k\n        k")

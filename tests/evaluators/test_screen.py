@@ -79,9 +79,7 @@ def test_reasons(source: str, reason: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FORBIDDEN_NAMES))
 def test_every_forbidden_name_is_refused(name: str) -> None:
-    assert (
-        look(body(f"{name}()")) == f"line 2: uses the name {name!r}, which is not allowed even for a variable"
-    )
+    assert look(body(f"{name}()")) == f"line 2: uses the name {name!r}, which is not allowed even for a variable"
 
 
 @pytest.mark.parametrize(
@@ -100,8 +98,7 @@ def test_size_is_counted_in_bytes() -> None:
     source = body("'ä'")
     assert look(source, max_bytes=len(source) + 1) is None
     assert (
-        look(source, max_bytes=len(source))
-        == f"is {len(source) + 1} bytes long, more than the {len(source)} allowed"
+        look(source, max_bytes=len(source)) == f"is {len(source) + 1} bytes long, more than the {len(source)} allowed"
     )
 
 

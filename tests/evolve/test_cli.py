@@ -94,9 +94,7 @@ def test_a_run_as_ndjson_and_its_schema(tmp_path: Path) -> None:
     assert evaluation["metrics"]["call_ms"]["unit"] == "ms"
 
 
-def test_killed_at_any_moment_and_resumed_it_ends_as_the_undisturbed_run(
-    tmp_path: Path, finished: Path
-) -> None:
+def test_killed_at_any_moment_and_resumed_it_ends_as_the_undisturbed_run(tmp_path: Path, finished: Path) -> None:
     """kill -9 three times; same secret, seed and clock; the same candidates, scores and winner."""
     secret = Archive.open(str(finished / "evolve.db"))
     with secret as archive:
@@ -113,7 +111,10 @@ def test_killed_at_any_moment_and_resumed_it_ends_as_the_undisturbed_run(
         process = start(tmp_path, "resume")
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err
-    with Archive.open(str(tmp_path / "evolve.db")) as ours, Archive.open(str(finished / "evolve.db")) as theirs:
+    with (
+        Archive.open(str(tmp_path / "evolve.db")) as ours,
+        Archive.open(str(finished / "evolve.db")) as theirs,
+    ):
         mine, other = ours.run(None), theirs.run(None)
         assert mine.best == other.best
         for left, right in zip(ours.history(mine.id), theirs.history(other.id), strict=True):
@@ -137,9 +138,7 @@ def _recorded(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_politely_and_says_how_to_go_on(
-    tmp_path: Path, number: signal.Signals, code: int
-) -> None:
+def test_a_signal_stops_politely_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals, code: int) -> None:
     process = start(tmp_path, *RUN, "--time", "10m", "--name", "long")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not _recorded(tmp_path):
@@ -240,7 +239,12 @@ def test_a_seed_that_fails_ends_the_run_and_names_it(tmp_path: Path) -> None:
 def test_dry_run_evaluates_nothing(tmp_path: Path) -> None:
     done = evolve(tmp_path, "run", "eplb", "--dry-run", "--seed", "5")
     assert done.returncode == 0, done.stderr
-    for words in ("seed = 5  (flag --seed)", "pool = ray  (default)", "deepseek_hierarchical", "user namespace"):
+    for words in (
+        "seed = 5  (flag --seed)",
+        "pool = ray  (default)",
+        "deepseek_hierarchical",
+        "user namespace",
+    ):
         assert words in done.stdout
     assert not (tmp_path / "evolve.db").exists()
 
@@ -280,11 +284,7 @@ def test_final_measures_on_fresh_hidden_workloads_and_counts_them(finished: Path
     with Archive.open(str(finished / "evolve.db")) as archive:
         run = archive.run("first")
         assert run.best is not None
-        blocks = {
-            r.planned.block
-            for r in archive.evaluations(run.id, run.best)
-            if r.planned.purpose.value == "final"
-        }
+        blocks = {r.planned.block for r in archive.evaluations(run.id, run.best) if r.planned.purpose.value == "final"}
     assert blocks >= {0, 1}
 
 

@@ -21,7 +21,12 @@ def toml(tmp_path: Path, text: str) -> str:
 def test_flags_beat_environment_beats_toml_beats_defaults(tmp_path: Path) -> None:
     file = toml(tmp_path, 'seed = 1\nworkers = 3\npool = "serial"\n')
     config = resolve({"seed": "3"}, {"EVOLVE_SEED": "2", "EVOLVE_WORKERS": "4"}, file)
-    assert (config["seed"], config["workers"], config["pool"], config["selector"]) == (3, 4, "serial", "adaptive")
+    assert (config["seed"], config["workers"], config["pool"], config["selector"]) == (
+        3,
+        4,
+        "serial",
+        "adaptive",
+    )
     assert config.origin["seed"] == "flag --seed"
     assert config.origin["workers"] == "environment EVOLVE_WORKERS"
     assert config.origin["pool"].startswith(file)

@@ -47,9 +47,7 @@ def verdict(planned: Planned, score: float | None, stderr: float = 0.5) -> Evalu
             outcome=Outcome.CRASHED,
             reason="KeyError",
         )
-    result = WorkloadResult(
-        name="w", objective=0, baseline=0, reference=1, ceiling=1, share=score, stderr=stderr
-    )
+    result = WorkloadResult(name="w", objective=0, baseline=0, reference=1, ceiling=1, share=score, stderr=stderr)
     return Evaluation(
         problem="trivial",
         split=planned.split,

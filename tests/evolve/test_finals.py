@@ -61,9 +61,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
         for number in range(5):
             opened.register(
                 run.id,
-                NewCandidate(
-                    number=number, source=f"x={number}", digest=str(number), proposer="seed", operator="s"
-                ),
+                NewCandidate(number=number, source=f"x={number}", digest=str(number), proposer="seed", operator="s"),
                 Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=0),
             )
         yield opened

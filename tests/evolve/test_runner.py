@@ -15,7 +15,7 @@ from evaluators.tasks import EvaluationPool, Finished, Task, WorkerSpec
 from evolve.budget import Budget
 from evolve.evolution import Evolution
 from evolve.proposers import PROPOSERS
-from evolve.runner import FAILURES_IN_A_ROW, Flight, Runner, RunError
+from evolve.runner import FAILURES_IN_A_ROW, Flight, RunError, Runner
 from evolve.selectors import Adaptive
 
 TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
@@ -81,9 +81,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 @pytest.fixture
 def run(archive: Archive) -> RunRecord:
-    return archive.create_run(
-        NewRun(name="r", problem="trivial", digest="trivial-2", config={}, secret=SECRET)
-    )
+    return archive.create_run(NewRun(name="r", problem="trivial", digest="trivial-2", config={}, secret=SECRET))
 
 
 @pytest.fixture
@@ -161,9 +159,7 @@ def test_stopped_and_resumed_is_the_same_as_undisturbed(
     cut.close()
 
 
-def test_what_was_in_flight_is_evaluated_once_on_resume(
-    archive: Archive, run: RunRecord, serial: SerialPool
-) -> None:
+def test_what_was_in_flight_is_evaluated_once_on_resume(archive: Archive, run: RunRecord, serial: SerialPool) -> None:
     runner_of(archive, run, serial, 8, itertools.count().__next__).search(lambda: False)
     dying = runner_of(archive, run, PowerCut(), 9, itertools.count().__next__)
     dying.replay()
@@ -199,9 +195,7 @@ def test_a_pool_that_keeps_failing_ends_the_run_with_a_reason(
     assert FAILURES_IN_A_ROW > 1
 
 
-def test_a_request_to_stop_is_heard_and_nothing_is_lost(
-    archive: Archive, run: RunRecord, serial: SerialPool
-) -> None:
+def test_a_request_to_stop_is_heard_and_nothing_is_lost(archive: Archive, run: RunRecord, serial: SerialPool) -> None:
     runner = runner_of(archive, run, serial, 1000, itertools.count().__next__)
     runner.search(lambda: runner.spent >= 12)
     assert runner.spent == 12

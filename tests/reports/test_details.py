@@ -31,9 +31,7 @@ def test_only_the_latest_evaluation_of_a_split_is_shown_in_full(small: Any, metr
 
 def test_show_children_and_in_flight(small: Any, metrics: Any) -> None:
     number = small.add(None, parents=(4,))
-    assert "search: in flight (train block 0)" in plain_text(
-        details.show(small.archive, small.run, number, metrics)
-    )
+    assert "search: in flight (train block 0)" in plain_text(details.show(small.archive, small.run, number, metrics))
     assert f"children: #{number:04d}" in plain_text(details.show(small.archive, small.run, 4, metrics))
 
 

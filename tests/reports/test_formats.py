@@ -98,9 +98,7 @@ def wide() -> Listing:
     return Listing(rows=rows, columns=columns)
 
 
-@pytest.mark.parametrize(
-    ("width", "gone"), [(200, []), (80, ["first to go"]), (40, ["first to go", "second to go"])]
-)
+@pytest.mark.parametrize(("width", "gone"), [(200, []), (80, ["first to go"]), (40, ["first to go", "second to go"])])
 def test_a_narrow_terminal_loses_the_least_important_columns_and_says_so(width: int, gone: list[str]) -> None:
     shown = plain_text(wide(), width)
     assert all(len(line) <= width for line in shown.splitlines())

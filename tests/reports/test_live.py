@@ -150,8 +150,7 @@ def test_lines_without_a_terminal(small: Any) -> None:
     run, archive = small.run, small.archive
     best, previous = archive.standing(run.id, 4), archive.standing(run.id, 2)
     assert live.heartbeat_line(run, best, progress(budget_evaluations=1000)) == (
-        "[1m 40s of 3m 00s] search: 412 of 1,000 evaluations (5 ok, 1 wrong), 4.2/s, "
-        "best #0004 56.0 ± 1.8 (validation)"
+        "[1m 40s of 3m 00s] search: 412 of 1,000 evaluations (5 ok, 1 wrong), 4.2/s, best #0004 56.0 ± 1.8 (validation)"
     )
     assert live.heartbeat_line(run, None, progress(budget_seconds=None)) == (
         "[1m 40s] search: 412 evaluations (5 ok, 1 wrong), 4.2/s, no best yet"

@@ -74,9 +74,7 @@ def test_the_final_table(small: Any) -> None:
     text = plain_text(summary.final_listing(summary.finalists(small.archive, small.run), small.run), 160)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "lead over #0001" in lines[0]
-    assert (
-        lines[3] == "#0004 ★ best 52.0 ± 1.8 +50.0 ± 2.5 better 61.0 → 56.0 → 52.0 -9.0 1 crossover:forecast"
-    )
+    assert lines[3] == "#0004 ★ best 52.0 ± 1.8 +50.0 ± 2.5 better 61.0 → 56.0 → 52.0 -9.0 1 crossover:forecast"
     assert lines[4].startswith("#0002 2.2 ± 1.8 +0.2 ± 2.6 undecided 30.0 → – → 2.2 -27.8 1")
     assert lines[5] == "#0001 seed 2.0 ± 1.8 – – 0.0 → – → 2.0 +2.0 1 seed deepseek"
 

@@ -199,9 +199,7 @@ def test_hanging_while_loading_is_a_timeout(run: Run) -> None:
 
 
 def test_a_large_request_to_a_guest_that_does_not_listen_is_a_timeout(sandbox: Sandbox) -> None:
-    source = (
-        "import os, threading\ndef f(x=None):\n threading.Timer(0.01, os.kill, (os.getpid(), 19)).start()"
-    )
+    source = "import os, threading\ndef f(x=None):\n threading.Timer(0.01, os.kill, (os.getpid(), 19)).start()"
     with sandbox.open(source, "f", Limits()) as session:
         session.call({}, timeout_seconds=20)
         time.sleep(0.1)
@@ -289,9 +287,7 @@ REPLY = "frame({'nonce': '', 'ending': 'replied', 'value': {'json': 1}, 'arrays'
 def test_replying_before_being_asked_is_a_violation(sandbox: Sandbox, text: str) -> None:
     """Whether it comes between two requests or while the second is served."""
     later = f"threading.Timer(0.05, lambda: os.write(sock, {text})).start()"
-    source = (
-        f"{FIND}{FRAME}\nimport threading, time\ndef f(wait):\n if wait: time.sleep(0.5)\n else: {later}\n"
-    )
+    source = f"{FIND}{FRAME}\nimport threading, time\ndef f(wait):\n if wait: time.sleep(0.5)\n else: {later}\n"
     with sandbox.open(source, "f", Limits()) as session:
         assert session.call({"wait": False}, timeout_seconds=20).ending is Ending.REPLIED
         assert session.call({"wait": True}, timeout_seconds=20).ending is Ending.VIOLATION
@@ -309,9 +305,7 @@ def test_a_guest_that_closes_its_descriptors_is_over(run: Run, after: str) -> No
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_prints_are_kept_in_part(sandbox: Sandbox, stream: str) -> None:
-    source = (
-        f"import sys\ndef f():\n for _ in range(100): print('x' * 1_000_000, file=sys.{stream})\n return 1"
-    )
+    source = f"import sys\ndef f():\n for _ in range(100): print('x' * 1_000_000, file=sys.{stream})\n return 1"
     with sandbox.open(source, "f", Limits(log_bytes=1000)) as session:
         assert session.call({}, timeout_seconds=60).value == 1
         assert session.close() == "x" * 1000

@@ -111,9 +111,9 @@ def shapes(draw: st.DrawFn) -> dict[str, int]:
 # ---------------------------------------------------------------------------------------- conventions
 
 
-def test_the_seeds_are_the_seven_announced() -> None:
+def test_the_seeds_are_those_announced() -> None:
     deepseek = {"deepseek_global", "deepseek_hierarchical"}
-    assert set(SOURCES) == deepseek | {"contiguous", "ema", "lpt_swaps", "relabel", "zigzag"}
+    assert set(SOURCES) == deepseek | {"contiguous", "ema", "lpt_swaps", "relabel", "threshold", "zigzag"}
     assert "def plan(history, previous, num_slots, num_gpus, num_nodes):" in read_statement(FOLDER)
 
 
@@ -138,6 +138,7 @@ def test_components_have_the_same_names_and_parameters_everywhere(name: str) -> 
     assert {"forecast", "replicate", "pack", "plan"} <= set(defined)
     assert ("refine" in defined) == (name == "lpt_swaps")
     assert ("settle" in defined) == (name == "relabel")
+    assert ("keep" in defined) == (name == "threshold")
     for component, parameters in COMPONENTS.items():
         if component in defined:
             assert [argument.arg for argument in defined[component].args.args] == parameters
@@ -158,10 +159,17 @@ def test_components_can_be_exchanged_between_seeds(name: str, component: str) ->
         assert_legal(slots, 2, 32, 24)
 
 
-@pytest.mark.parametrize("statement", ["refine(slots, load, num_gpus)", "settle(slots, previous, num_gpus)"])
+@pytest.mark.parametrize(
+    ("donor_name", "statement"),
+    [
+        ("lpt_swaps", "refine(slots, load, num_gpus)"),
+        ("relabel", "settle(slots, previous, num_gpus)"),
+        ("threshold", "keep(slots, previous, load, num_gpus)"),
+    ],
+)
 @every_seed
-def test_refine_and_settle_can_be_grafted_into_any_plan(name: str, statement: str) -> None:
-    donor = load_program(SOURCES["lpt_swaps" if statement.startswith("refine") else "relabel"])
+def test_single_steps_can_be_grafted_into_any_plan(name: str, donor_name: str, statement: str) -> None:
+    donor = load_program(SOURCES[donor_name])
     tree = ast.parse(SOURCES[name])
     plan = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "plan")
     plan.body[-1:-1] = ast.parse(f"slots = {statement}").body
@@ -180,6 +188,22 @@ def test_refine_and_settle_can_be_grafted_into_any_plan(name: str, statement: st
 
 
 # ------------------------------------------------------------------------------------- worked examples
+
+
+def test_threshold_keeps_a_layer_that_is_balanced_enough_and_replans_the_other() -> None:
+    """Old plan: 0 1 | 2 3. First layer 10+10 against 10+10, balance 1; second 100+100 against 1+1, balance .505."""
+    previous = np.array([[0, 1, 2, 3], [0, 1, 2, 3]], dtype=np.int32)
+    history = np.array([[[10, 10, 10, 10], [100, 100, 1, 1]]], dtype=np.float32)
+    program = load_program(SOURCES["threshold"])
+    slots = program["plan"](history=history, previous=previous, num_slots=4, num_gpus=2, num_nodes=1)
+    assert slots[0].tolist() == [0, 1, 2, 3]
+    assert {frozenset(slots[1][:2].tolist()), frozenset(slots[1][2:].tolist())} != {
+        frozenset({0, 1}),
+        frozenset({2, 3}),
+    }
+    program["THRESHOLD"] = 0.5
+    lazy = program["plan"](history=history, previous=previous, num_slots=4, num_gpus=2, num_nodes=1)
+    assert lazy.tolist() == previous.tolist()
 
 
 def plan_for(name: str, load: list[list[float]], **arguments: Any) -> NDArray[np.int32]:
@@ -344,9 +368,7 @@ def pair_of_plans(shape: dict[str, int], seed: int, changed: float) -> tuple[NDA
 
 @given(shape=shapes(), seed=st.integers(0, 2**32 - 1), changed=st.sampled_from([0.0, 0.3, 0.7, 1.0]))
 @quick(max_examples=150)
-def test_settle_permutes_gpus_and_is_the_optimal_assignment(
-    shape: dict[str, int], seed: int, changed: float
-) -> None:
+def test_settle_permutes_gpus_and_is_the_optimal_assignment(shape: dict[str, int], seed: int, changed: float) -> None:
     settle = load_program(SOURCES["relabel"])["settle"]
     num_gpus = shape["num_gpus"]
     slots, previous = pair_of_plans(shape, seed, changed)
@@ -355,15 +377,12 @@ def test_settle_permutes_gpus_and_is_the_optimal_assignment(
         assert sorted(sorted(gpu.elements()) for gpu in before) == sorted(sorted(g.elements()) for g in after)
     assert moved(settled, previous, num_gpus) <= moved(slots, previous, num_gpus)
     kept = sum(
-        int(value[linear_sum_assignment(value, maximize=True)].sum())
-        for value in shares(slots, previous, num_gpus)
+        int(value[linear_sum_assignment(value, maximize=True)].sum()) for value in shares(slots, previous, num_gpus)
     )
     assert moved(settled, previous, num_gpus) == slots.size - kept
 
 
-@given(
-    n=st.integers(1, 24), high=st.integers(1, 40), unit=st.sampled_from([1, 3, 7]), seed=st.integers(0, 999)
-)
+@given(n=st.integers(1, 24), high=st.integers(1, 40), unit=st.sampled_from([1, 3, 7]), seed=st.integers(0, 999))
 @quick(max_examples=150)
 def test_assign_agrees_with_scipy(n: int, high: int, unit: int, seed: int) -> None:
     assign = load_program(SOURCES["relabel"])["assign"]

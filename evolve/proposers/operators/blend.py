@@ -43,9 +43,7 @@ def blend(task: Task) -> Change:
     theirs = written(donor, other, luggage.renames, references)
     numpy = parent.module_alias("numpy")
     larger = numpy is not None and task.rng.random() < _LARGER_SHARE
-    mixed, constant = _mixture(
-        parent, function, (first, second), weight_name, f"{numpy}.maximum" if larger else None
-    )
+    mixed, constant = _mixture(parent, function, (first, second), weight_name, f"{numpy}.maximum" if larger else None)
     start, end = parent.lines(function)
     edits = [Edit(start=start, end=end, text=f"{ours}\n\n{theirs}\n\n{mixed}")]
     edits += unpack(parent, donor, luggage, function)

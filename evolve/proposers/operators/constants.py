@@ -16,9 +16,7 @@ SPREAD = 0.35
 _NAMED_WEIGHT = 4.0
 _STRUCTURAL_SHARE = 0.03
 _SHAPE_KEYWORDS = frozenset({"axis", "axes", "dtype", "ndmin", "keepdims", "minlength", "ndim", "shape"})
-_SHAPE_CALLS = frozenset(
-    {"zeros", "ones", "empty", "full", "reshape", "transpose", "swapaxes", "tile", "repeat"}
-)
+_SHAPE_CALLS = frozenset({"zeros", "ones", "empty", "full", "reshape", "transpose", "swapaxes", "tile", "repeat"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +86,7 @@ def _numbers(program: Program) -> Iterator[_Number]:
 def _below(node: ast.AST, label: str, owner: str | None, *, structural: bool) -> Iterator[_Number]:
     """Walk down; `owner` is the function around, None for a top-level constant."""
     match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and math.isfinite(
-            value
-        ):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and math.isfinite(value):
             small = owner is not None and isinstance(value, int) and value <= 2
             weight = 1.0 if owner is not None else _NAMED_WEIGHT
             yield _Number(node=node, value=value, weight=weight, label=label, structural=structural or small)

@@ -73,8 +73,6 @@ def _same_meaning(parent: Program, donor: Program, name: str) -> bool:
     first, second = parent.bindings, donor.bindings
     names = {node.id for node in global_references(ours)}
     return all(
-        ast.dump(first[each]) == ast.dump(second[each])
-        if each in first and each in second
-        else each not in second
+        ast.dump(first[each]) == ast.dump(second[each]) if each in first and each in second else each not in second
         for each in names
     )

@@ -54,9 +54,7 @@ def reads(node: ast.AST) -> set[str]:
 
 def binds(node: ast.AST) -> set[str]:
     """Name what a node binds anew."""
-    return {
-        item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
-    }
+    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
 
 
 def changes(node: ast.AST) -> set[str]:
@@ -94,9 +92,7 @@ def is_docstring(statement: ast.stmt) -> bool:
 
 def returned(function: ast.FunctionDef) -> list[ast.expr]:
     """List the expressions that a function returns."""
-    return [
-        node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None
-    ]
+    return [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
 
 
 def looks_float(expression: ast.expr, function: ast.FunctionDef | None = None) -> bool:
@@ -116,9 +112,7 @@ def looks_float(expression: ast.expr, function: ast.FunctionDef | None = None) -
         sources += [
             node
             for node in ast.walk(function)
-            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
-            and changes(node) & names
-            and node.value
+            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and changes(node) & names and node.value
         ]
     signs = _signs(sources)
     return bool(signs & _FLOAT_SIGNS) and not signs & _INTEGER_SIGNS

@@ -44,12 +44,7 @@ def graft(task: Task) -> Change:
     renames = {}
     for name in sorted({node.id for node in place.references}):
         ours, theirs = task.parent.bindings.get(name), donor.bindings.get(name)
-        if (
-            ours is not None
-            and theirs is not None
-            and accepts_same_calls(ours, theirs)
-            and task.rng.random() < 0.5
-        ):
+        if ours is not None and theirs is not None and accepts_same_calls(ours, theirs) and task.rng.random() < 0.5:
             renames[name] = name
     taken = all_names(task.parent)
     luggage = pack_luggage(donor, (node.id for node in place.references), present, renames, taken)
@@ -59,9 +54,7 @@ def graft(task: Task) -> Change:
     anchor = task.parent.functions[place.function]
     edits = [Edit(start=start, end=start, text=text), *unpack(task.parent, donor, luggage, anchor)]
     edits += clearing(task.parent, present, anchor)
-    code = one_line(
-        text.splitlines()[-1] if isinstance(place.statement, ast.Assign) else ast.unparse(place.statement)
-    )
+    code = one_line(text.splitlines()[-1] if isinstance(place.statement, ast.Assign) else ast.unparse(place.statement))
     return Change(
         source=task.parent.edited(edits),
         operator=f"graft:{place.function}",
@@ -79,9 +72,7 @@ def _draw_place(task: Task) -> tuple[Material, Program, _Place]:
     in_entry = task.rng.random() < _ENTRY_SHARE
     for _ in range(_DONORS):
         material, donor = task.draw_donor()
-        places = [
-            place for place in _places(task.parent, donor) if (place.function == task.entry) == in_entry
-        ]
+        places = [place for place in _places(task.parent, donor) if (place.function == task.entry) == in_entry]
         if places:
             place = task.rng.choices(places, [each.weight for each in places])[0]
             return material, donor, place

@@ -218,13 +218,9 @@ def _rounds(program: Program) -> Iterator[Option]:
     for function in program.functions.values():
         for node in ast.walk(function):
             match node:
-                case ast.For(
-                    target=ast.Name(id=counter), iter=ast.Call(func=ast.Name(id="range"), args=[count])
-                ):
+                case ast.For(target=ast.Name(id=counter), iter=ast.Call(func=ast.Name(id="range"), args=[count])):
                     # A count worked out from sizes is how many things there are, not how hard to try.
-                    tunable = isinstance(count, ast.Constant) or (
-                        isinstance(count, ast.Name) and count.id.isupper()
-                    )
+                    tunable = isinstance(count, ast.Constant) or (isinstance(count, ast.Name) and count.id.isupper())
                     if not tunable or any(counter in reads(statement) for statement in node.body):
                         continue
                     old = program.text(count)

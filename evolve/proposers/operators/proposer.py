@@ -36,16 +36,14 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
         "blend": 1.5,
         "constant": 4.0,
         "crossover": 2.5,
-        "graft": 2.0,
+        "graft": 3.0,
         "mutate": 4.0,
         "warm_start": 2.0,
     }
 )
 _SECOND_TRIES = 4
 # Starting from the carried state pays only once something improves that state.
-_FOLLOWERS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {"warm_start": {"graft": 20.0, "adopt": 0.0}}
-)
+_FOLLOWERS: Mapping[str, Mapping[str, float]] = MappingProxyType({"warm_start": {"graft": 20.0, "adopt": 0.0}})
 
 
 class Operators:
@@ -57,9 +55,7 @@ class Operators:
         stack_share: how often a second operator is applied to the result of the first.
     """
 
-    def __init__(
-        self, *, weights: Mapping[str, float] = WEIGHTS, tries: int = 20, stack_share: float = 0.3
-    ) -> None:
+    def __init__(self, *, weights: Mapping[str, float] = WEIGHTS, tries: int = 20, stack_share: float = 0.3) -> None:
         unknown = sorted(weights.keys() - OPERATORS.keys())
         if unknown or not any(weight > 0 for weight in weights.values()):
             raise ValueError(f"weights must name some of {', '.join(OPERATORS)}; unknown: {unknown}")
@@ -89,9 +85,7 @@ class Operators:
                 reasons.append(str(error))
                 continue
             parents = dict.fromkeys((selection.parent.number, *change.donors))
-            return Proposal(
-                source=change.source, operator=change.operator, parents=tuple(parents), note=change.note
-            )
+            return Proposal(source=change.source, operator=change.operator, parents=tuple(parents), note=change.note)
         raise ProposalError(f"no operator applies to candidate {selection.parent.number}: {reasons[-1]}")
 
     def _make(self, parent: Material, donors: Sequence[Material], context: Context) -> Change:
@@ -150,9 +144,7 @@ class Operators:
             )
         raise ProposalError(reason)
 
-    def _apply(
-        self, source: str, donors: Sequence[Material], context: Context, weights: Mapping[str, float]
-    ) -> Change:
+    def _apply(self, source: str, donors: Sequence[Material], context: Context, weights: Mapping[str, float]) -> Change:
         """Draw an operator, apply it, and remove what it left unused."""
         operator = context.rng.choices(list(weights), list(weights.values()))[0]
         task = Task(
@@ -183,11 +175,7 @@ class Operators:
             raise ProposalError(f"{change.operator} made nothing new")
 
     def _digests_of(self, numbers: Sequence[int], donors: Sequence[Material], context: Context) -> set[str]:
-        return {
-            self._digest(material.source, entry=context.entry)
-            for material in donors
-            if material.number in numbers
-        }
+        return {self._digest(material.source, entry=context.entry) for material in donors if material.number in numbers}
 
 
 def _donors(selection: Selection, seeds: Sequence[Material]) -> list[Material]:

@@ -46,9 +46,7 @@ def duplicate_statement(task: Task) -> Change:
         if again and isinstance(statement, _MOVABLE):
             start, end = task.parent.lines(statement)
             edit = Edit(start=end, end=end, text=task.parent.slice(start, end))
-            options.append(
-                Option(weight=1.0, edits=(edit,), note=f"in {function.name}: twice {_shown(statement)}")
-            )
+            options.append(Option(weight=1.0, edits=(edit,), note=f"in {function.name}: twice {_shown(statement)}"))
     return _change(task, options, "duplicate")
 
 

@@ -30,9 +30,7 @@ class Luggage:
     imports: tuple[str, ...]
 
 
-def survivors(
-    parent: Program, entry: str, replaced: frozenset[str], kept: frozenset[str]
-) -> dict[str, ast.stmt]:
+def survivors(parent: Program, entry: str, replaced: frozenset[str], kept: frozenset[str]) -> dict[str, ast.stmt]:
     """Find which of the parent's top-level names stay alive once some functions are replaced.
 
     Args:
@@ -45,8 +43,7 @@ def survivors(
     rooted = [
         node
         for node in live_statements(parent.tree, entry)
-        if not (top_level_bindings(node) & replaced)
-        and not isinstance(node, Definition | _Import | ast.Assign)
+        if not (top_level_bindings(node) & replaced) and not isinstance(node, Definition | _Import | ast.Assign)
     ]
     stack = [
         *rooted,
@@ -91,9 +88,7 @@ def pack_luggage(
             continue
         needed[name] = bindings[name]
         stack += [
-            node.id
-            for node in global_references(bindings[name])
-            if node.id in bindings and node.id not in renames
+            node.id for node in global_references(bindings[name]) if node.id in bindings and node.id not in renames
         ]
     shared = _shared(needed, present)
     settled = dict(renames)
@@ -149,9 +144,7 @@ def _import_text(node: _Import, bound: str, name: str) -> str:
     return f"from {module} import {member}" + ("" if member == name else f" as {name}")
 
 
-def written(
-    donor: Program, statement: ast.stmt, renames: Mapping[str, str], references: Sequence[ast.Name]
-) -> str:
+def written(donor: Program, statement: ast.stmt, renames: Mapping[str, str], references: Sequence[ast.Name]) -> str:
     """Write a donor's statement with its module-level names as the parent calls them: whole lines."""
     start, end = donor.lines(statement)
     edits = []
@@ -175,8 +168,7 @@ def written(
 def unpack(parent: Program, donor: Program, luggage: Luggage, anchor: ast.stmt) -> list[Edit]:
     """Put luggage into the parent: imports on top, constants below them, helpers in front of the anchor."""
     texts = {
-        id(node): written(donor, node, luggage.renames, list(global_references(node)))
-        for node in luggage.statements
+        id(node): written(donor, node, luggage.renames, list(global_references(node))) for node in luggage.statements
     }
     # A constant computed by a helper has to stand after it, so it travels with the functions.
     constants = [node for node in luggage.statements if _is_plain(node)]

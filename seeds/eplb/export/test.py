@@ -21,7 +21,11 @@ def test_plans_are_legal_window_after_window(shape):
     previous = None
     for end in range(1, 7):
         slots = plan(
-            history=loads[:end], previous=previous, num_slots=num_slots, num_gpus=num_gpus, num_nodes=num_nodes
+            history=loads[:end],
+            previous=previous,
+            num_slots=num_slots,
+            num_gpus=num_gpus,
+            num_nodes=num_nodes,
         )
         assert isinstance(slots, np.ndarray)
         assert slots.dtype == np.int32

@@ -22,9 +22,7 @@ SHAPES = {
     "26x64": V2_LITE,
     "36x128": GeneratorConfig(layers=36, experts=128, top_k=4),
     "48x128": GeneratorConfig(layers=48, experts=128, top_k=8),
-    "58x256": GeneratorConfig(
-        layers=58, experts=256, top_k=8, tokens_per_window=32768, sequences_per_window=64
-    ),
+    "58x256": GeneratorConfig(layers=58, experts=256, top_k=8, tokens_per_window=32768, sequences_per_window=64),
 }
 
 
@@ -132,9 +130,7 @@ def test_domains_correlate_as_measured() -> None:
 
 
 def test_first_layers_are_flatter() -> None:
-    spread = np.mean(
-        [log_popularity(V2_LITE, rng(seed)).std(axis=2).mean(axis=1) for seed in range(30)], axis=0
-    )
+    spread = np.mean([log_popularity(V2_LITE, rng(seed)).std(axis=2).mean(axis=1) for seed in range(30)], axis=0)
     assert spread[:2].mean() == pytest.approx(0.8 * spread[2:].mean(), rel=0.06)
 
 

@@ -89,15 +89,11 @@ def test_long_traces_fill_all_windows_and_short_ones_fewer(tmp_path: Path) -> No
 
 
 def test_too_few_sequences_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        TraceError, match=r"too few sequences for split hidden: \{'a': 3, 'b': 2\}.*12 in all"
-    ):
+    with pytest.raises(TraceError, match=r"too few sequences for split hidden: \{'a': 3, 'b': 2\}.*12 in all"):
         trace_streams(write(tmp_path / "t.npz", a=11, b=6), Split.HIDDEN, SEED)
 
 
-@pytest.mark.parametrize(
-    "counts", [{"a": 12, "b": 12}, {"a": 12, "b": 300}, {"a": 300, "b": 12}, {"a": 40, "b": 9}]
-)
+@pytest.mark.parametrize("counts", [{"a": 12, "b": 12}, {"a": 12, "b": 300}, {"a": 300, "b": 12}, {"a": 40, "b": 9}])
 def test_which_streams_there_are_never_depends_on_the_seed(tmp_path: Path, counts: dict[str, int]) -> None:
     path = write(tmp_path / "t.npz", **counts)
     for split in Split:
@@ -140,9 +136,7 @@ def test_mixed_streams_move_from_the_first_domain_to_the_second(tmp_path: Path) 
 
 def test_a_seed_decides_the_order_only(tmp_path: Path) -> None:
     path = write(tmp_path / "t.npz", a=60)
-    first, again, other = (
-        trace_streams(path, Split.TRAIN, seed)[0].loads for seed in (SEED, SEED, bytes(32))
-    )
+    first, again, other = (trace_streams(path, Split.TRAIN, seed)[0].loads for seed in (SEED, SEED, bytes(32)))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     np.testing.assert_array_equal(first.sum(axis=0), other.sum(axis=0))

@@ -38,9 +38,7 @@ def run(source: str, previous: Any = None) -> list[int]:
     return [int(slot) for slot in space["plan"](history=history, previous=previous, num_slots=12)]
 
 
-def test_constant_changes_the_literal_and_nothing_else(
-    averaging: Material, make_context: MakeContext
-) -> None:
+def test_constant_changes_the_literal_and_nothing_else(averaging: Material, make_context: MakeContext) -> None:
     found = list(proposals(make_context, "constant", averaging))
     tuned = [proposal for proposal in found if proposal.note.startswith("DECAY 0.7 -> ")]
     assert len(tuned) > len(found) / 2
@@ -102,9 +100,7 @@ def test_crossover_renames_what_means_something_else(plain: Material, make_conte
 def test_crossover_leaves_no_orphans(plain: Material, averaging: Material, make_context: MakeContext) -> None:
     squared = plain.source.replace("dtype=np.float64)", "dtype=np.float64) ** 2").replace("-load", "load")
     donor = Material(number=7, source=squared, title="squared")
-    found = next(
-        p for p in proposals(make_context, "crossover", averaging, donor) if "forecast" in p.operator
-    )
+    found = next(p for p in proposals(make_context, "crossover", averaging, donor) if "forecast" in p.operator)
     assert "** 2" in found.source
     assert "DECAY" not in found.source
     assert "def weights" not in found.source
@@ -124,9 +120,7 @@ def test_adopt_takes_the_composition_or_the_components(
     powered = averaging.source.replace("load, num_slots)", "load**2, num_slots)")
     assert "replicate(load**2, num_slots)" in powered
     parent = Material(number=8, source=powered, title="powered")
-    components = {p.operator: p for p in proposals(make_context, "adopt", parent, refining)}[
-        "adopt:components"
-    ]
+    components = {p.operator: p for p in proposals(make_context, "adopt", parent, refining)}["adopt:components"]
     assert "history[-1]" in components.source
     assert "load**2" in components.source
     assert "refine" not in components.source
@@ -186,9 +180,7 @@ def test_an_incremental_planner_with_a_better_forecast_is_reachable(
         parent = Material(number=9, source=source, title="line")
         steps = proposals(make_context, family, parent, averaging, refining)
         source = next(p.source for p in steps if p.operator == operator and wanted in p.source)
-    assert (
-        "previous.copy() if previous is not None else pack(counts)\n    slots = refine(slots, load)" in source
-    )
+    assert "previous.copy() if previous is not None else pack(counts)\n    slots = refine(slots, load)" in source
     assert "np.tensordot(weights" in source
     assert sorted(run(source, previous=np.arange(12) % 8)) == sorted(i % 8 for i in range(12))
 
@@ -206,13 +198,10 @@ def test_mutations_cover_their_kinds(refining: Material, make_context: MakeConte
     }
 
 
-def test_a_second_operator_may_follow(
-    plain: Material, averaging: Material, make_context: MakeContext
-) -> None:
+def test_a_second_operator_may_follow(plain: Material, averaging: Material, make_context: MakeContext) -> None:
     operators = Operators(stack_share=1.0)
     found = [
-        operators.propose(Selection(parent=plain), make_context(Random(seed), plain, averaging))
-        for seed in range(20)
+        operators.propose(Selection(parent=plain), make_context(Random(seed), plain, averaging)) for seed in range(20)
     ]
     stacked = [p for p in found if "+" in p.operator]
     assert len(stacked) >= 6
@@ -224,9 +213,7 @@ def test_the_same_seed_gives_the_same_proposal(
 ) -> None:
     selection = Selection(parent=averaging, inspirations=(refining,))
     for seed in range(10):
-        first, second = (
-            Operators().propose(selection, make_context(Random(seed), plain, averaging)) for _ in range(2)
-        )
+        first, second = (Operators().propose(selection, make_context(Random(seed), plain, averaging)) for _ in range(2))
         assert first == second
 
 
@@ -254,9 +241,7 @@ def test_whatever_the_seed_a_proposal_is_new_and_passes_the_screen(
 
 
 def test_nothing_to_propose_is_an_error(make_context: MakeContext) -> None:
-    parent = Material(
-        number=3, source="def plan(history, previous, num_slots):\n    return history\n", title="bare"
-    )
+    parent = Material(number=3, source="def plan(history, previous, num_slots):\n    return history\n", title="bare")
     with pytest.raises(ProposalError, match="no operator applies to candidate 3"):
         Operators().propose(Selection(parent=parent), make_context(Random(0), parent))
 
@@ -287,9 +272,7 @@ def test_edits_count_bytes_not_characters() -> None:
 def test_a_helper_that_reads_the_same_is_copied_if_its_constant_differs(
     averaging: Material, refining: Material, make_context: MakeContext
 ) -> None:
-    used_twice = averaging.source.replace(
-        "replicate(load, num_slots)", "replicate(load * weights(1), num_slots)"
-    )
+    used_twice = averaging.source.replace("replicate(load, num_slots)", "replicate(load * weights(1), num_slots)")
     parent = Material(number=5, source=used_twice, title="parent")
     donor_source = averaging.source.replace("DECAY = 0.7", "DECAY = 0.4").replace(
         "history, axes=1)", "history**2, axes=1)"
