@@ -128,13 +128,13 @@ V2_LITE_16 = dataclasses.replace(V2_LITE_8, num_gpus=16, num_nodes=2)
 V2_LITE_24 = dataclasses.replace(V2_LITE_8, num_slots=96, num_gpus=24, num_nodes=3)
 GPT_OSS_48 = Deployment(layers=36, experts=128, top_k=4, num_slots=144, num_gpus=48, num_nodes=6)
 _VALIDATION_KINDS = (
-    (V2_LITE_8, Regime.DRIFTING),
     (V2_LITE_8, Regime.ABRUPT),
+    (V2_LITE_16, Regime.DRIFTING),
     (V2_LITE_16, Regime.RECURRING),
     (V2_LITE_24, Regime.ABRUPT),
-    (V2_LITE_24, Regime.STATIONARY),
+    (V2_LITE_24, Regime.DRIFTING),
+    (GPT_OSS_48, Regime.ABRUPT),
     (GPT_OSS_48, Regime.DRIFTING),
-    (V3_32, Regime.DRIFTING),
     (V3_32, Regime.ABRUPT),
 )
 

@@ -84,12 +84,21 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
     What was in flight is evaluated again, nothing else is. --evaluations and --time replace the run's total
     budget for this sitting.
     """
+    from db.records import RunStatus
+
     parsed = resolve(flags, {}, None)
     changes = {key: parsed[key] for key in ("evaluations", "time", "workers", "pool") if flags.get(key)}
     if changes.keys() & {"evaluations", "time"}:
         changes = {"evaluations": None, "time": None, **changes}
     with open_archive(db) as archive:
         record = archive.run(run_name)
+        if record.status is RunStatus.FINISHED and not changes.keys() & {"evaluations", "time"}:
+            click.echo(
+                f"run {record.name} is finished; to search on give a larger total budget, such as "
+                f"evolve resume {record.name} --time 10m",
+                err=True,
+            )
+            return 0
         return _drive(ctx, archive, record, db, as_json=as_json, changes=changes)
 
 

@@ -43,7 +43,7 @@ def evolve(folder: Path, *words: str, **extra: str) -> subprocess.CompletedProce
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one finished run."""
     folder = tmp_path_factory.mktemp("finished")
-    done = evolve(folder, *RUN, "--evaluations", "30", "--name", "first")
+    done = evolve(folder, *RUN, "--evaluations", "60", "--name", "first")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -61,7 +61,7 @@ def test_a_run_says_what_it_found_and_what_comes_next(finished: Path) -> None:
     done = evolve(finished, "leaderboard")
     assert done.returncode == 0
     assert "★ best" in done.stdout
-    assert "seed zero" in done.stdout
+    assert "run first · problem trivial · workloads trivial-2 · finished" in done.stdout
     assert "0 = zero, 100 = exactly one half" in done.stdout
 
 
@@ -95,13 +95,13 @@ def test_a_run_as_ndjson_and_its_schema(tmp_path: Path) -> None:
 
 
 def test_killed_at_any_moment_and_resumed_it_ends_as_the_undisturbed_run(tmp_path: Path, finished: Path) -> None:
-    """kill -9 three times; same secret, seed and clock; the same candidates, scores and winner."""
+    """kill -9 four times; same secret, seed and clock; the same candidates, scores and winner."""
     secret = Archive.open(str(finished / "evolve.db"))
     with secret as archive:
         (tmp_path / "secret").write_text(archive.secret(1).hex())
-    words = [*RUN, "--evaluations", "30", "--secret-file", "secret"]
+    words = [*RUN, "--evaluations", "60", "--secret-file", "secret"]
     process = start(tmp_path, *words)
-    for delay in (2.0, 0.3, 0.6):
+    for delay in (0.4, 0.2, 0.3, 0.5):
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not _recorded(tmp_path):
             time.sleep(0.02)
@@ -234,6 +234,16 @@ def test_a_seed_that_fails_ends_the_run_and_names_it(tmp_path: Path) -> None:
     assert "seed fifth fails on train workloads (crashed: " in done.stderr
     assert "ZeroDivisionError" in done.stderr
     assert "hint: " in done.stderr
+
+
+def test_a_finished_run_is_not_measured_again_by_resume(finished: Path) -> None:
+    with Archive.open(str(finished / "evolve.db")) as archive:
+        before = len(list(archive.history(archive.run("first").id)))
+    done = evolve(finished, "resume", "first")
+    assert done.returncode == 0
+    assert "is finished; to search on give a larger total budget" in done.stderr
+    with Archive.open(str(finished / "evolve.db")) as archive:
+        assert len(list(archive.history(archive.run("first").id))) == before
 
 
 def test_dry_run_evaluates_nothing(tmp_path: Path) -> None:
