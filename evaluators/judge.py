@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # How far a value may lie above its proven ceiling before it is called impossible: rounding only.
 CEILING_SLACK = 1e-9
 
+# A candidate whose advantage over its rival is below this with 95 % confidence, in points, is not worth finishing:
+# it is worse, or it behaves alike, as mutations of dead or neutral code do.
+WORTHWHILE_GAIN = 0.25
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
@@ -122,7 +126,7 @@ class Judge:
             source: the program.
             block: what it is measured on.
             rival: the shares of another program on the same block; once enough workloads show with 95 %
-                confidence that ours falls behind it, the outcome is ``stopped``.
+                confidence that ours is not better by `WORTHWHILE_GAIN`, the outcome is ``stopped``.
         """
         started = self._clock()
         logs: list[str] = []
@@ -198,10 +202,11 @@ class Judge:
         done = len(results)
         if rival is None or not self._problem.declaration.race_after <= done < total:
             return None
-        behind = paired([r.share for r in results], rival[:done])
-        if behind.high >= 0:
+        advantage = paired([r.share for r in results], rival[:done])
+        if advantage.high >= WORTHWHILE_GAIN:
             return None
-        return f"behind its parent by {-behind.mean:.1f} points after {done} of {total} workloads"
+        how = "behaves like its parent" if advantage.mean == 0 else f"{advantage.mean:+.1f} points to its parent"
+        return f"{how} after {done} of {total} workloads"
 
     @contextmanager
     def _guest(self, source: str, logs: list[str]) -> Iterator[SandboxGuest]:

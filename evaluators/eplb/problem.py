@@ -49,8 +49,8 @@ DECLARATION = Declaration(
         Metric(name="plan_ms", unit="ms", higher_is_better=False, description="planning time per window"),
     ),
     descriptors=(
-        Descriptor(metric="moved", edges=(3.0, 8.0, 15.0, 30.0, 60.0)),
-        Descriptor(metric="plan_ms", edges=(3.0, 10.0, 30.0)),
+        Descriptor(metric="moved", edges=(5.0, 15.0, 40.0)),
+        Descriptor(metric="plan_ms", edges=(10.0, 40.0)),
     ),
     baseline="deepseek_hierarchical",
     reference="greedy oracle that sees the true next window and keeps slots where that pays",

@@ -82,17 +82,19 @@ class TestPoolConformance:
         assert found[2].evaluation is not None
         assert found[2].evaluation.score == 100.0
 
-    def test_one_who_falls_behind_its_rival_is_stopped(self, pool: EvaluationPool) -> None:
+    def test_who_is_not_better_than_its_rival_is_stopped(self, pool: EvaluationPool) -> None:
         source = program("return np.zeros(size)")
-        for key, rival in enumerate([(90.0,) * 3, (0.0,) * 3]):
+        for key, rival in enumerate([(90.0,) * 3, (0.0,) * 3, (-5.0,) * 3]):
             pool.submit(Task(key=key, source=source, split=Split.TRAIN, block=0, rival=rival))
-        found = drain(pool, 2)
-        stopped, equal = found[0].evaluation, found[1].evaluation
-        assert stopped is not None
-        assert (stopped.outcome, stopped.n, stopped.score) == (Outcome.STOPPED, 2, None)
-        assert "behind its parent by 90.0 points after 2 of 3" in stopped.reason
-        assert equal is not None
-        assert equal.outcome is Outcome.OK
+        found = drain(pool, 3)
+        behind, alike, ahead = (found[key].evaluation for key in range(3))
+        assert behind is not None
+        assert (behind.outcome, behind.n, behind.score) == (Outcome.STOPPED, 2, None)
+        assert "-90.0 points to its parent after 2 of 3" in behind.reason
+        assert alike is not None
+        assert (alike.outcome, alike.reason) == (Outcome.STOPPED, "behaves like its parent after 2 of 3 workloads")
+        assert ahead is not None
+        assert ahead.outcome is Outcome.OK
 
     def test_blocks_differ_and_are_reproducible(self, pool: EvaluationPool) -> None:
         source = program("return np.full(size, 0.25)")

@@ -45,9 +45,10 @@ def test_every_definition_is_sound(split: Split) -> None:
         assert stream.deployment.num_slots // stream.deployment.num_gpus >= 2
 
 
-def test_train_crosses_two_shapes_with_four_regimes_cheap_first() -> None:
+def test_train_crosses_two_shapes_with_four_regimes_and_begins_cheaply() -> None:
     streams = SUITE.train
-    assert [stream.deployment for stream in streams] == [V2_LITE_8] * 4 + [V3_32] * 4
+    assert [stream.deployment for stream in streams[:4]] == [V2_LITE_8] * 3 + [V3_32]
+    assert len(streams) == 8
     assert {(stream.deployment, stream.regime) for stream in streams} == {
         (deployment, regime) for deployment in (V2_LITE_8, V3_32) for regime in SIMPLE_REGIMES
     }
@@ -89,7 +90,7 @@ def test_gates_lie_on_a_line_through_the_two_stated_shapes() -> None:
 def test_train_streams_are_as_defined() -> None:
     streams = build_streams(Split.TRAIN, SEED)
     assert [stream.name for stream in streams] == [definition.name for definition in SUITE.train]
-    assert [stream.loads.shape for stream in streams] == [(30, 26, 64)] * 4 + [(30, 58, 256)] * 4
+    assert {stream.loads.shape for stream in streams} == {(30, 26, 64), (30, 58, 256)}
     assert {stream.scored_windows for stream in streams} == {24}
     assert [stream.gate_seconds for stream in streams] == [0.150] * 4 + [0.250] * 4
     assert {(s.num_slots, s.num_gpus, s.num_nodes) for s in streams} == {(80, 8, 1), (288, 32, 4)}
