@@ -18,7 +18,7 @@ from evaluators.problem import Problem, ProblemError
 from evaluators.registry import load_problem
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
-from evaluators.tasks import EvaluationPool, WorkerSpec
+from evaluators.tasks import EvaluationPool, PoolError, WorkerSpec
 from evolve.config import Config, ConfigError, budget_of
 from evolve.evolution import Evolution
 from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
@@ -146,7 +146,10 @@ def make_pool(spec: WorkerSpec, kind: str, workers: int) -> EvaluationPool:
     if kind == "serial":
         return SerialPool(spec, cpu=usable_cpus()[-1])
     # Imported here: Ray takes most of a second, which a serial run and --help must not pay.
-    from evaluators.pool import RayPool  # noqa: PLC0415
+    try:
+        from evaluators.pool import RayPool  # noqa: PLC0415
+    except ImportError as error:
+        raise PoolError(f"Ray cannot be imported: {error}\nhint: pip install ray, or use --pool serial") from error
 
     return RayPool(spec, workers=workers)
 

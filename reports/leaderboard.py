@@ -46,6 +46,14 @@ def best_seed(standings: Sequence[Standing], split: Split = Split.TRAIN) -> Stan
     return max(measured, key=lambda standing: standing.estimates[split].mean, default=None)
 
 
+def trusted_split(archive: Archive, run: RunRecord) -> Split:
+    """Where a ranking can be trusted most while the search goes on: validation, once anyone was confirmed there.
+
+    Candidates that fit the train machines alone lead on train.
+    """
+    return Split.VALIDATION if archive.standings(run.id, split=Split.VALIDATION, top=1) else Split.TRAIN
+
+
 def hidden_measurements(archive: Archive, run_id: int, standings: Sequence[Standing]) -> dict[int, int]:
     """How often each of these candidates has met hidden workloads, by number; each look wears it out."""
     return {
@@ -159,28 +167,25 @@ def heading(run: RunRecord, scale: str) -> str:
 def leaderboard(
     archive: Archive,
     run: RunRecord,
+    standings: Sequence[Standing],
     *,
     metrics: Sequence[Metric],
     scale: str,
-    top: int = 20,
-    sort: str = "low",
     fmt: Format | str = Format.TABLE,
 ) -> RenderableType:
-    """The best candidates of a run.
+    """Candidates of a run, ranked as they come.
 
     Args:
-        archive: where the standings are read.
+        archive: where hidden measurements are counted.
         run: whose candidates.
+        standings: the rows, best first (`Archive.standings`).
         metrics: the problem's declared metrics.
         scale: what 0 and 100 mean (`reports.text.scale_text`).
-        top: how many rows.
-        sort: the archive's sort key, such as ``"low"`` for the lower end of the train interval.
         fmt: table, json, csv or markdown.
 
     Returns:
         A renderable for a table; finished text for the other formats.
     """
-    standings = archive.standings(run.id, top=top, sort=sort)
     table = rows(standings, run, metrics, hidden_measurements(archive, run.id, standings))
     listing = render(table, columns(metrics), fmt, empty=EMPTY)
     return listing if isinstance(listing, str) else Group(Text(heading(run, scale)), Text(""), listing)

@@ -247,13 +247,22 @@ def heartbeat_line(run: RunRecord, best: Standing | None, progress: Progress) ->
     return f"[{spent}] {progress.phase}: {done} evaluations ({words}), {rate}, {standing}"
 
 
-def new_best_line(run: RunRecord, best: Standing, previous: Standing | None, progress: Progress) -> str:
-    """One line for each new best where there is no terminal to draw on."""
-    split = run.best_split or Split.TRAIN
+def new_best_line(
+    run: RunRecord, best: Standing, previous: int | None, lead: Estimate | None, progress: Progress
+) -> str:
+    """One line for each new best where there is no terminal to draw on.
+
+    Args:
+        run: the run's record.
+        best: the new best.
+        previous: number of the best before it.
+        lead: its paired lead over that one on workloads that both have met (`reports.summary.advantage`);
+            a difference of pooled scores would compare different workloads.
+        progress: how far the run has come.
+    """
     gain = ""
-    if previous is not None and split in previous.estimates and split in best.estimates:
-        change = best.estimates[split].mean - previous.estimates[split].mean
-        gain = f", {signed(change)} over {tag(previous.number)}"
+    if previous is not None and lead is not None:
+        gain = f", {signed(lead.mean)} over {tag(previous)} on the same workloads"
     note = f": {one_line(best.note, limit=100)}" if best.note.strip() else ""
     by = made(best.proposer, best.operator)
     return f"[{duration(progress.elapsed_seconds)}] new best {_scored(run, best)}{gain}, by {by}{note}"

@@ -35,7 +35,9 @@ def make_problem(workload: str) -> Eplb:
         for split in Split:
             draw(split, bytes(32))
     except TraceError as error:
-        raise ProblemError(str(error)) from error
+        raise ProblemError(
+            f"cannot use the trace {path}: {error}\nhint: docs/eplb.md describes the layouts that can be read"
+        ) from error
     return Eplb(draw, _digest(digest))
 
 

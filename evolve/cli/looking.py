@@ -40,20 +40,31 @@ def _problem_of(run: RunRecord) -> Problem:
 @FORMAT_OPTION
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many rows.")
 @click.option(
+    "--split",
+    type=click.Choice(["auto", "train", "validation", "hidden"]),
+    default="auto",
+    show_default=True,
+    help="Whose scores rank; auto is validation once anyone was confirmed, else train.",
+)
+@click.option(
     "--sort",
     type=click.Choice(["low", "score", "number"]),
     default="low",
     show_default=True,
-    help="By the lower end of the train interval, by train score, or by number.",
+    help="By the lower end of the interval, by the score, or by number.",
 )
 @click.option("--watch", is_flag=True, help="Redraw every second until Ctrl-C; works beside a running run.")
 @click.pass_context
-def leaderboard(ctx: click.Context, run_name: str | None, db: str, fmt: str, top: int, sort: str, watch: bool) -> None:
+def leaderboard(
+    ctx: click.Context, run_name: str | None, db: str, fmt: str, top: int, split: str, sort: str, watch: bool
+) -> None:
     """Show the best candidates of RUN (default: the newest).
 
     Scores are points with the half-width of their 95 % interval; 0 is the baseline, 100 the reference.
     """
+    from evaluators.model import Split
     from reports.leaderboard import leaderboard as render
+    from reports.leaderboard import trusted_split
     from reports.text import scale_text
 
     with open_archive(db) as archive:
@@ -63,7 +74,8 @@ def leaderboard(ctx: click.Context, run_name: str | None, db: str, fmt: str, top
 
         def board() -> RenderableType:
             now = archive.run_by_id(run.id)
-            return render(archive, now, metrics=facts.metrics, scale=scale, top=top, sort=sort, fmt=fmt)
+            ranked = trusted_split(archive, now) if split == "auto" else Split(split)
+            return render(archive, now, metrics=facts.metrics, scale=scale, split=ranked, top=top, sort=sort, fmt=fmt)
 
         if not watch:
             show(ctx, board())

@@ -12,14 +12,16 @@ from rich.live import Live
 
 from db.archive import Archive
 from db.records import RunRecord, Standing
-from evaluators.model import Evaluation, Metric
+from evaluators.model import Evaluation, Metric, Split
+from evaluators.statistics import Estimate
 from evolve.budget import Budget
 from evolve.runner import Flight
 from reports.evaluation import evaluation_json
 from reports.formats import to_json
-from reports.leaderboard import best_seed, seed_standings
+from reports.leaderboard import best_seed, seed_standings, trusted_split
 from reports.lineage import lineage
 from reports.live import Progress, heartbeat_line, live_view, new_best_line
+from reports.summary import advantage
 
 REFRESH_SECONDS = 0.5
 HEARTBEAT_SECONDS = 60.0
@@ -116,7 +118,7 @@ class LineObserver:
         self._run_id = run_id
         self._meter = meter
         self._beaten = time.monotonic()
-        self._best: Standing | None = None
+        self._best: int | None = None
         self._pending_best = False
 
     def __enter__(self) -> LineObserver:
@@ -144,12 +146,19 @@ class LineObserver:
         best = self._archive.standing(run.id, run.best) if run.best is not None else None
         progress = self._meter.progress(run, phase, in_flight, elapsed_seconds)
         if self._pending_best and best is not None:
-            self.say(new_best_line(run, best, self._best, progress))
-            self._best = best
+            self.say(new_best_line(run, best, self._best, self._lead(run, best.number), progress))
+            self._best = best.number
             self._pending_best = False
         if now - self._beaten >= HEARTBEAT_SECONDS:
             self.say(heartbeat_line(run, best, progress))
             self._beaten = now
+
+    def _lead(self, run: RunRecord, number: int) -> Estimate | None:
+        """Paired lead over the best named before, on validation workloads that both have met."""
+        if self._best is None or self._best == number:
+            return None
+        ours, theirs = (self._archive.evaluations(run.id, each) for each in (number, self._best))
+        return advantage(ours, theirs, Split.VALIDATION)
 
 
 class EventObserver(LineObserver):
@@ -177,7 +186,7 @@ class EventObserver(LineObserver):
 
 def leaders_of(archive: Archive, run: RunRecord) -> list[Standing]:
     """The top of the board, with the candidate called best among them."""
-    leaders = archive.standings(run.id, top=5)
+    leaders = archive.standings(run.id, split=trusted_split(archive, run), top=5)
     if run.best is not None and all(standing.number != run.best for standing in leaders):
         leaders = [*leaders, archive.standing(run.id, run.best)]
     return leaders

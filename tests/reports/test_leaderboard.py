@@ -16,8 +16,9 @@ from reports.text import plain_text
 SCALE = "0 = deepseek, 100 = next window"
 
 
-def shown(built: Any, metrics: Any, width: int = 200, **options: Any) -> str:
-    view = board.leaderboard(built.archive, built.run, metrics=metrics, scale=SCALE, **options)
+def shown(built: Any, metrics: Any, width: int = 200, fmt: str = "table", **page: Any) -> str:
+    standings = built.archive.standings(built.id, **page)
+    view = board.leaderboard(built.archive, built.run, standings, metrics=metrics, scale=SCALE, fmt=fmt)
     return view if isinstance(view, str) else plain_text(view, width)
 
 
@@ -94,7 +95,8 @@ def test_a_run_of_failures_says_which(new_run: Any, metrics: Any) -> None:
 def test_foreign_text_is_not_interpreted(new_run: Any, metrics: Any) -> None:
     built = new_run()
     built.add([1.0, 2.0], operator="[red]x[/red]\x1b[2J")
-    view = board.leaderboard(built.archive, built.run, metrics=metrics, scale=SCALE)
+    standings = built.archive.standings(built.id)
+    view = board.leaderboard(built.archive, built.run, standings, metrics=metrics, scale=SCALE)
     stream = io.StringIO()
     Console(file=stream, width=160, force_terminal=True, color_system="truecolor").print(view)
     assert "[red]x[/red]" in stream.getvalue()

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from evaluators.model import Outcome, Split
+from evaluators.statistics import paired
 from reports import live
 from reports.leaderboard import best_seed, outcome_words, repeats, seed_standings, tally
 from reports.lineage import lineage
@@ -148,7 +149,7 @@ def test_sparkline() -> None:
 
 def test_lines_without_a_terminal(small: Any) -> None:
     run, archive = small.run, small.archive
-    best, previous = archive.standing(run.id, 4), archive.standing(run.id, 2)
+    best = archive.standing(run.id, 4)
     assert live.heartbeat_line(run, best, progress(budget_evaluations=1000)) == (
         "[1m 40s of 3m 00s] search: 412 of 1,000 evaluations (5 ok, 1 wrong), 4.2/s, best #0004 56.0 ± 1.8 (validation)"
     )
@@ -156,16 +157,18 @@ def test_lines_without_a_terminal(small: Any) -> None:
         "[1m 40s] search: 412 evaluations (5 ok, 1 wrong), 4.2/s, no best yet"
     )
     archive.set_best(run.id, 4, Split.TRAIN)
-    assert live.new_best_line(small.run, best, previous, progress()) == (
-        "[1m 40s] new best #0004 61.0 ± 1.8 (train), +31.0 over #0002, by crossover:forecast: hedge replicas"
+    lead = paired([61.0, 62.0], [30.0, 31.0])
+    assert live.new_best_line(small.run, best, 2, lead, progress()) == (
+        "[1m 40s] new best #0004 61.0 ± 1.8 (train), +31.0 over #0002 on the same workloads, "
+        "by crossover:forecast: hedge replicas"
     )
-    assert " over #" not in live.new_best_line(small.run, best, None, progress())
+    assert " over #" not in live.new_best_line(small.run, best, None, None, progress())
 
 
 def test_lines_are_single_and_harmless(new_run: Any) -> None:
     built = new_run()
     built.add([1.0, 2.0], operator="op\nnext", note="a\x1b[31mb\r\nc" + "x" * 500)
-    line = live.new_best_line(built.run, built.archive.standing(built.id, 0), None, progress())
+    line = live.new_best_line(built.run, built.archive.standing(built.id, 0), None, None, progress())
     assert line.isprintable()
     assert line.endswith("…")
     assert len(line) < 250
