@@ -75,7 +75,8 @@ def leaderboard(
         def board() -> RenderableType:
             now = archive.run_by_id(run.id)
             ranked = trusted_split(archive, now) if split == "auto" else Split(split)
-            return render(archive, now, metrics=facts.metrics, scale=scale, split=ranked, top=top, sort=sort, fmt=fmt)
+            standings = archive.standings(now.id, split=ranked, top=top, sort=sort)
+            return render(archive, now, standings, metrics=facts.metrics, scale=scale, fmt=fmt)
 
         if not watch:
             show(ctx, board())
