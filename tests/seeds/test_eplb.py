@@ -108,9 +108,6 @@ def shapes(draw: st.DrawFn) -> dict[str, int]:
     }
 
 
-# ---------------------------------------------------------------------------------------- conventions
-
-
 def test_the_seeds_are_those_announced() -> None:
     deepseek = {"deepseek_global", "deepseek_hierarchical"}
     assert set(SOURCES) == deepseek | {"contiguous", "ema", "lpt_swaps", "relabel", "threshold", "zigzag"}
@@ -185,25 +182,6 @@ def test_single_steps_can_be_grafted_into_any_plan(name: str, donor_name: str, s
         num_nodes=2,
     )
     assert_legal(slots, 3, 32, 24)
-
-
-# ------------------------------------------------------------------------------------- worked examples
-
-
-def test_threshold_keeps_a_layer_that_is_balanced_enough_and_replans_the_other() -> None:
-    """Old plan: 0 1 | 2 3. First layer 10+10 against 10+10, balance 1; second 100+100 against 1+1, balance .505."""
-    previous = np.array([[0, 1, 2, 3], [0, 1, 2, 3]], dtype=np.int32)
-    history = np.array([[[10, 10, 10, 10], [100, 100, 1, 1]]], dtype=np.float32)
-    program = load_program(SOURCES["threshold"])
-    slots = program["plan"](history=history, previous=previous, num_slots=4, num_gpus=2, num_nodes=1)
-    assert slots[0].tolist() == [0, 1, 2, 3]
-    assert {frozenset(slots[1][:2].tolist()), frozenset(slots[1][2:].tolist())} != {
-        frozenset({0, 1}),
-        frozenset({2, 3}),
-    }
-    program["THRESHOLD"] = 0.5
-    lazy = program["plan"](history=history, previous=previous, num_slots=4, num_gpus=2, num_nodes=1)
-    assert lazy.tolist() == previous.tolist()
 
 
 def plan_for(name: str, load: list[list[float]], **arguments: Any) -> NDArray[np.int32]:
@@ -296,9 +274,6 @@ def test_refine_finds_the_exchange_that_levels_two_gpus() -> None:
     load = np.array([[4.0, 3.0, 2.0, 1.0]])
     slots = refine(np.array([[0, 1, 2, 3]]), load, 2)
     assert balance(slots, load, 2).tolist() == [1.0]
-
-
-# ------------------------------------------------------------------------------- laws on random shapes
 
 
 @every_seed
