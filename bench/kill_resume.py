@@ -46,6 +46,8 @@ def main() -> None:
     rng = random.Random(options.seed)
     words = ["run", options.problem, "--pool", "serial", "--clock", "counting", "--seed", "1"]
     words += ["--evaluations", str(options.evaluations), "--block-size", "60"]
+    if options.problem == TRIVIAL:
+        words += ["--workload", "3"]
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         whole, torn = Path(first), Path(second)
         secret = secrets.token_hex(32)

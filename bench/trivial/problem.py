@@ -18,11 +18,14 @@ SOURCE = '''"""Return a constant."""
 import numpy as np
 
 VALUE = {value}
+SCALE = 1.5
+SHIFT = 0.75
+CURVE = 2.5
 
 
 def answer(size):
     """Return size copies of a constant."""
-    return np.full(size, VALUE)
+    return np.full(size, VALUE + 0.01 * (SCALE - 1.5) + 0.01 * (SHIFT - 0.75) * CURVE)
 '''
 
 DECLARATION = Declaration(
