@@ -94,6 +94,9 @@ class Stopwatch:
     def recorded(self, flight: Flight, evaluation: Evaluation, best_changed: bool) -> None:
         self.times.append(time.perf_counter())
 
+    def say(self, text: str) -> None:
+        print(text)
+
     def tick(self, phase: str, in_flight: int, elapsed_seconds: float) -> None:
         """Nothing to show."""
 

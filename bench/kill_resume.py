@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from db.archive import Archive
+from db.records import ArchiveError
 
 TRIVIAL = str(Path(__file__).parent / "trivial")
 
@@ -67,7 +68,12 @@ def main() -> None:
             process.kill()
             process.wait()
             kills += 1
-            before = recorded(torn) if (torn / "evolve.db").exists() else []
+            try:
+                before = recorded(torn)
+            except ArchiveError:
+                # Killed before there was a run: begin it again.
+                process = start(torn, *words, "--secret-file", "secret")
+                continue
             process = start(torn, "resume")
             time.sleep(0.05)
             lost += before != recorded(torn)[: len(before)]

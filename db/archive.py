@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 
 from sqlalchemy import Connection, exists, insert, literal, select, true, update
 
+from db.locks import driver_lock
 from db.reads import page_of_standings, read_candidates, read_evaluations, read_runs, read_standings
 from db.records import (
     ArchiveError,
@@ -151,6 +153,20 @@ class Archive:
         """Say where a run stands; its ``finished`` is now, or None when it runs again."""
         finished = None if status is RunStatus.RUNNING else self._now()
         self._update_run(run_id, {"status": status, "finished": finished})
+
+    @contextmanager
+    def driving(self, run_id: int) -> Iterator[None]:
+        """Be the only driver of a run for as long as the block lasts; the kernel ends it with the process.
+
+        Raises:
+            ArchiveError: another process drives the run.
+        """
+        with driver_lock(self._store.path, run_id):
+            yield
+
+    def set_config(self, run_id: int, config: Mapping[str, object]) -> None:
+        """Replace a run's settings, such as its budget when it is resumed with a larger one."""
+        self._update_run(run_id, {"config": dict(config)})
 
     def add_elapsed(self, run_id: int, elapsed_seconds: float) -> None:
         """Set the search time that a run has used over all its sittings."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ def open_store(url: str, *, create: bool) -> Store:
     """
     path = _find(url)
     _check_path(path, create=create)
+    if create and not path.exists():
+        _make_private(path)
     store = Store(path=path, engine=make_engine(path))
     try:
         with store.reading() as connection:
@@ -70,6 +73,14 @@ def open_store(url: str, *, create: bool) -> Store:
         store.close()
         raise
     return store
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before the database does: it holds the secrets of its runs, so only its owner may read it."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ArchiveError(f"cannot create {path}: {error.strerror}; choose another folder") from error
 
 
 def _find(url: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evaluators.guest import SandboxGuest
@@ -13,7 +13,7 @@ from evaluators.model import Evaluation, EvaluatorError, Outcome, Split, Workloa
 from evaluators.problem import Clock, Guest, Problem, RefusedError, Workload, seed_named
 from evaluators.screen import screen
 from evaluators.seeding import workload_seed
-from evaluators.statistics import batch_stderr, paired, stratified
+from evaluators.statistics import batch_stderr, paired, stratified, with_draw_error
 from sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ class Judge:
         names = [metric.name for metric in self._problem.declaration.metrics]
         metrics = {name: sum(r.metrics[name] for r in results) / len(results) for name in names if results}
         outcome, reason = verdict or (Outcome.OK, "")
+        if verdict is None:
+            results = _with_draw_error(results, block)
         score = None if verdict else stratified([r.share for r in results], [r.stderr for r in results])
         return Evaluation(
             problem=self._problem.declaration.name,
@@ -180,6 +182,8 @@ class Judge:
                     f"{standard.workload.name}: objective {measured.objective:.6f} lies beyond the proven "
                     f"ceiling {standard.ceiling:.6f}; this is a fault of the evaluator, please report it"
                 )
+            if len(measured.series) < 2:
+                raise EvaluatorError(f"{standard.workload.name}: a series needs two samples, or its error is unknown")
             gains = [100 * (a - b) / span for a, b in zip(measured.series, standard.baseline, strict=True)]
             results.append(
                 WorkloadResult(
@@ -216,3 +220,13 @@ class Judge:
             yield guest
         finally:
             logs.append(guest.close())
+
+
+def _with_draw_error(results: Sequence[WorkloadResult], block: Block) -> list[WorkloadResult]:
+    """Let each result's error cover the draw of its workload where its stratum was drawn more than once."""
+    errors = with_draw_error(
+        [result.share for result in results],
+        [result.stderr for result in results],
+        [standard.workload.stratum for standard in block.standards],
+    )
+    return [replace(result, stderr=error) for result, error in zip(results, errors, strict=True)]

@@ -59,7 +59,7 @@ class WorkloadResult:
         ceiling: proven upper bound of J on this workload.
         share: this workload's part of the score: ``100 * (J - baseline) / mean(reference - baseline)``
             with the mean over all workloads of the block, so that the score is the mean of the shares.
-        stderr: standard error of ``share``, from the spread inside the workload.
+        stderr: standard error of ``share``: the spread inside the workload, or between draws of its stratum.
         metrics: the problem's further metrics on this workload, by name.
     """
 

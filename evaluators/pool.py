@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import tempfile
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,10 @@ class _Worker:
     def __init__(self, spec: WorkerSpec, cpu: int | None) -> None:
         self._judge: Judge = spec.judge(cpu)
 
-    def draw(self, split: Split, number: int) -> list[Workload]:
-        """The workloads of a block."""
-        return list(self._judge.draw(split, number))
+    def draw(self, split: Split, number: int) -> tuple[list[Workload], int]:
+        """The workloads of a block, for other workers, and how many they are, for the driver."""
+        workloads = list(self._judge.draw(split, number))
+        return workloads, len(workloads)
 
     def mark(self, workloads: list[Workload], index: int) -> Standard:
         """Measure baseline, reference and ceiling of one workload."""
@@ -66,9 +67,9 @@ class RayPool:
     def __init__(self, spec: WorkerSpec, *, workers: int) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="evolve-ray-")
         self._slots = workers
-        self._running: dict[Any, tuple[Task, int]] = {}
+        self._running: dict[Any, tuple[Task, int, Any]] = {}
+        self._failed: deque[Finished] = deque()
         self._blocks: OrderedDict[tuple[Split, int], Any] = OrderedDict()
-        self._waiting: list[Task] = []
         _start_ray(workers, Path(self._home.name))
         cpus = usable_cpus()
         remote = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(_Worker)
@@ -92,26 +93,33 @@ class RayPool:
         return list(self._pids)
 
     def submit(self, task: Task) -> None:
-        """See `evaluators.tasks.EvaluationPool`."""
-        block = self._block(task.split, task.block)
+        """Queue a task; the first of a new block waits until its workloads are drawn."""
+        try:
+            block = self._block(task.split, task.block)
+        except ray.exceptions.RayError as error:
+            self._failed.append(Finished(key=task.key, failure=_root_cause(error)))
+            return
         index = min(range(self._slots), key=self._load.__getitem__)
         self._load[index] += 1
-        self._running[self._actors[index].evaluate.remote(task, block)] = (task, index)
+        self._running[self._actors[index].evaluate.remote(task, block)] = (task, index, block)
 
     def next_finished(self, timeout_seconds: float) -> Finished | None:
         """See `evaluators.tasks.EvaluationPool`."""
+        if self._failed:
+            return self._failed.popleft()
         if not self._running:
             return None
         done, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_seconds)
         if not done:
             return None
-        task, index = self._running.pop(done[0])
+        task, index, block = self._running.pop(done[0])
         self._load[index] -= 1
         try:
             result = ray.get(done[0])
         except ray.exceptions.RayError as error:
             # The block may have died with its worker: mark it anew rather than fail for ever.
-            self._blocks.pop((task.split, task.block), None)
+            if self._blocks.get((task.split, task.block)) is block:
+                del self._blocks[task.split, task.block]
             return Finished(key=task.key, failure=_root_cause(error))
         if isinstance(result, str):
             return Finished(key=task.key, failure=result)
@@ -126,8 +134,9 @@ class RayPool:
         """A reference to the block; its workloads are marked by all workers together."""
         key = (split, number)
         if key not in self._blocks:
-            workloads = self._actors[0].draw.remote(split, number)
-            count = len(ray.get(workloads))
+            # The driver fetches the number alone: only workers have the problem's module and need the workloads.
+            workloads, counted = self._actors[0].draw.options(num_returns=2).remote(split, number)
+            count = ray.get(counted)
             marked = [self._actors[index % self._slots].mark.remote(workloads, index) for index in range(count)]
             self._blocks[key] = self._actors[0].assemble.remote(split, number, *marked)
             if len(self._blocks) > KEPT_BLOCKS:
@@ -137,7 +146,10 @@ class RayPool:
 
 
 def _start_ray(workers: int, home: Path) -> None:
-    """Start a quiet Ray of our own: no dashboard, no telemetry, loopback only, its token in a private home."""
+    """Start a quiet Ray of our own: no dashboard, no telemetry, its node on loopback, its token in a private home.
+
+    Some of Ray's own ports still listen on every interface; the token is what keeps others out.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     token = home / "auth_token"
     token.touch(mode=0o600)

@@ -56,6 +56,10 @@ class Workload(Protocol):
     def name(self) -> str:
         """Unique within a block."""
 
+    @property
+    def stratum(self) -> str:
+        """Workloads of one stratum are draws of one law, so that their spread is the error of the draw."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:

@@ -44,13 +44,20 @@ def _load_file(path: Path, workload: str) -> Problem:
     file = path / "problem.py" if path.is_dir() else path
     if not file.is_file():
         raise ProblemError(f"no problem at {path}\nhint: name a Python file, or a folder with a problem.py")
-    module_name = f"evolve_problem_{file.resolve().parent.name}"
+    module_name = f"evolve_problem_{file.resolve().parent.name}_{file.stem}"
     spec = importlib.util.spec_from_file_location(module_name, file)
     if spec is None or spec.loader is None:
         raise ProblemError(f"cannot load {file}\nhint: it must be a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    if not hasattr(module, "make_problem"):
-        raise ProblemError(f"{file} defines no make_problem(workload)\nhint: see docs/architecture.md")
-    return cast(Problem, module.make_problem(workload))
+    try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "make_problem"):
+            raise ProblemError(f"{file} defines no make_problem(workload)\nhint: see docs/architecture.md")
+        return cast(Problem, module.make_problem(workload))
+    except ProblemError:
+        raise
+    except Exception as error:
+        raise ProblemError(
+            f"problem {file} cannot be loaded: {type(error).__name__}: {error}\nhint: run it with python to see where"
+        ) from error

@@ -76,7 +76,7 @@ def batch_stderr(samples: Sequence[float], *, batches: int = 6) -> float:
 
     Neighbouring windows of a stream share their drift, so their plain standard error is too small; the
     means of ``batches`` consecutive stretches are nearly independent (Law and Kelton, Simulation Modeling
-    and Analysis, section 9.5.3). A series shorter than two samples a batch uses one sample a batch.
+    and Analysis, section 9.5.3). A shorter series has fewer batches: of two samples, and of one below four.
 
     Raises:
         ValueError: fewer than two samples, which have no spread.
@@ -89,12 +89,14 @@ def batch_stderr(samples: Sequence[float], *, batches: int = 6) -> float:
     return stdev(means) / math.sqrt(count)
 
 
-def stratified(means: Sequence[float], stderrs: Sequence[float], *, batches: int = 6) -> Estimate:
+def stratified(means: Sequence[float], stderrs: Sequence[float]) -> Estimate:
     """Estimate the average of workloads of different kinds, each with its own standard error.
 
     Every block holds the same kinds, so how far the kinds lie apart is no uncertainty of the average; only
     the error inside each counts (stratified sampling with proportional allocation; Cochran, Sampling
-    Techniques, section 5.3). ``batches`` behind each standard error give the degrees of freedom.
+    Techniques, section 5.3). What the interval covers is what the errors cover: the noise of these workloads
+    where each kind was drawn once, the draw as well where `with_draw_error` was applied. One degree of
+    freedom for each workload, which is fewer than there are.
 
     Raises:
         ValueError: no workloads, or not one standard error for each.
@@ -102,6 +104,22 @@ def stratified(means: Sequence[float], stderrs: Sequence[float], *, batches: int
     if not means or len(means) != len(stderrs):
         raise ValueError(f"need one standard error for each mean, got {len(means)} and {len(stderrs)}")
     stderr = math.sqrt(math.fsum(error * error for error in stderrs)) / len(means)
-    half = t_quantile(len(means) * (batches - 1)) * stderr
+    half = t_quantile(len(means)) * stderr
     mean = fmean(means)
     return Estimate(mean=mean, stderr=stderr, n=len(means), low=mean - half, high=mean + half)
+
+
+def with_draw_error(shares: Sequence[float], stderrs: Sequence[float], strata: Sequence[str]) -> list[float]:
+    """Standard errors that also cover the draw of the workloads, where a stratum was drawn more than once.
+
+    One draw estimates its stratum's mean with the spread of such draws as its error, however exactly it was
+    itself measured. A stratum with a single draw keeps its own error: its spread is unknown.
+
+    Raises:
+        ValueError: not one share, error and stratum for each workload.
+    """
+    groups: dict[str, list[float]] = {}
+    for share, _, stratum in zip(shares, stderrs, strata, strict=True):
+        groups.setdefault(stratum, []).append(share)
+    spread = {stratum: stdev(values) for stratum, values in groups.items() if len(values) > 1}
+    return [max(error, spread.get(stratum, 0.0)) for error, stratum in zip(stderrs, strata, strict=True)]

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -89,7 +90,9 @@ def _sandbox() -> list[Finding]:
                 part=f"sandbox: {layer}",
                 state=State.WORKS if enforced else State.MISSING,
                 detail=state,
-                hint="" if enforced else "candidates are held by the other layers",
+                hint=""
+                if enforced
+                else "the other layers must hold; without mount namespace and landlock files are open",
             )
         )
     return findings
@@ -108,14 +111,17 @@ def _ray() -> Finding:
 def _subprocess(part: str, script: str, expected: str, *, hint: str) -> Finding:
     started = time.perf_counter()
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            capture_output=True,
-            text=True,
-            timeout=RAY_SECONDS,
-            check=False,
-            env=_quiet_environment(),
-        )
+        with tempfile.NamedTemporaryFile("w", encoding="ascii") as token:
+            token.write(secrets.token_hex(32))
+            token.flush()
+            done = subprocess.run(
+                [sys.executable, "-c", script],
+                capture_output=True,
+                text=True,
+                timeout=RAY_SECONDS,
+                check=False,
+                env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN_PATH": token.name},
+            )
     except subprocess.TimeoutExpired:
         return Finding(part=part, state=State.BROKEN, detail=f"no answer in {RAY_SECONDS} s", hint=hint)
     took = time.perf_counter() - started
@@ -124,10 +130,6 @@ def _subprocess(part: str, script: str, expected: str, *, hint: str) -> Finding:
         return Finding(part=part, state=State.BROKEN, detail=lines[-1][:200], hint=hint)
     version = importlib.metadata.version(part)
     return Finding(part=part, state=State.WORKS, detail=f"{version}, a task in {took:.1f} s with start-up")
-
-
-def _quiet_environment() -> dict[str, str]:
-    return {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def _database(db: str) -> Finding:
@@ -159,7 +161,7 @@ def _optional(name: str) -> Finding:
     if importlib.util.find_spec(name) is None:
         hint = "only kernels need it: pip install 'evolve-adrs[kernels]'"
         return Finding(part=name, state=State.MISSING, detail="not installed", hint=hint)
-    return Finding(part=name, state=State.WORKS, detail=importlib.metadata.version(name))
+    return Finding(part=name, state=State.WORKS, detail=f"{importlib.metadata.version(name)} is installed, not tried")
 
 
 def _gpu() -> Finding:

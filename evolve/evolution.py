@@ -31,6 +31,10 @@ CONFIRMATIONS_PER_BLOCK = 16
 """How many challengers meet the same validation block before a fresh one is drawn."""
 
 
+CONFIRMED_KEPT = 24
+"""How many confirmed candidates stay in mind as possible finalists."""
+
+
 class SearchExhaustedError(RuntimeError):
     """No new program could be made in many attempts."""
 
@@ -101,6 +105,8 @@ class Evolution:
         self._block_size = block_size
         self._next_number = 0
         self._pending: deque[Planned] = deque()
+        self._followed: set[Planned] = set()
+        self._noted_ahead: set[int] = set()
         self._records: dict[int, _Record] = {}
         self._materials: dict[int, Material] = {}
         self._block = 0
@@ -153,11 +159,12 @@ class Evolution:
 
     def restore(self, candidate: NewCandidate, planned: Planned) -> None:
         """Note that this evaluation was planned (by this sitting or an earlier one); does nothing twice."""
-        if planned in self._pending:
-            self._pending.remove(planned)
-        if candidate.number < self._next_number:
-            return
-        self._note_new(candidate, planned)
+        if planned.purpose is not Purpose.SEARCH:
+            self._followed.add(planned)
+            if planned in self._pending:
+                self._pending.remove(planned)
+        elif candidate.number >= self._next_number and candidate.number not in self._noted_ahead:
+            self._note_new(candidate, planned)
 
     def finalists(self, count: int) -> list[int]:
         """The best so far and the runners-up: confirmed ones first, then by lower bound on train; no seeds."""
@@ -274,7 +281,11 @@ class Evolution:
 
     def _note_new(self, candidate: NewCandidate, planned: Planned) -> None:
         """Everything that follows from a candidate's registration, in a live run and in a replay alike."""
-        self._next_number = candidate.number + 1
+        # Several workers finish in another order than they began, and a replay learns of candidates as they finished.
+        self._noted_ahead.add(candidate.number)
+        while self._next_number in self._noted_ahead:
+            self._noted_ahead.remove(self._next_number)
+            self._next_number += 1
         if candidate.proposer == "seed":
             self._materials[candidate.number] = _material(candidate)
         elif candidate.parents:
@@ -282,9 +293,13 @@ class Evolution:
         if planned.block > self._block:
             self._block = planned.block
             for leader in self._selector.leaders(CARRIED):
-                self._pending.append(
-                    Planned(number=leader, purpose=Purpose.CARRY, split=Split.TRAIN, block=planned.block)
-                )
+                self._follow(Planned(number=leader, purpose=Purpose.CARRY, split=Split.TRAIN, block=planned.block))
+
+    def _follow(self, planned: Planned) -> None:
+        """Ask for a further evaluation of a known candidate, once."""
+        if planned not in self._followed:
+            self._followed.add(planned)
+            self._pending.append(planned)
 
     def _seed_materials(self) -> Sequence[Material]:
         count = len(self._problem.seeds)
@@ -336,8 +351,7 @@ class Evolution:
             if contender is None or block in self._records[contender].validation:
                 continue
             planned = Planned(number=contender, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=block)
-            if planned not in self._pending:
-                self._pending.append(planned)
+            self._follow(planned)
 
     def _settle_challenge(self, block: int) -> None:
         """The best is whoever has the highest lower bound on the validation block on which it was challenged."""
@@ -359,12 +373,18 @@ class Evolution:
         self._selector.drop(number)
         self._materials.pop(number, None)
         if number == self._best:
-            self._best = None
+            confirmed = [record for record in self._records.values() if record.validation]
+            best = max(confirmed, key=lambda record: (record.merit, -record.candidate.number), default=None)
+            self._best = best.candidate.number if best else None
 
     def _prune(self) -> None:
         """Keep memory bounded: only the selector's members, the confirmed and the seeds stay in mind."""
         kept = set(self._selector.leaders(10_000)) | {planned.number for planned in self._pending}
-        kept |= {number for number, record in self._records.items() if record.validation}
+        confirmed = [record for record in self._records.values() if record.validation]
+        confirmed.sort(key=lambda record: record.merit, reverse=True)
+        kept |= {record.candidate.number for record in confirmed[:CONFIRMED_KEPT]}
+        if self._best is not None:
+            kept.add(self._best)
         kept |= set(range(len(self._problem.seeds)))
         for number in [n for n in self._records if n not in kept]:
             del self._records[number]

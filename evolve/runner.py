@@ -6,6 +6,7 @@ loses nothing that was recorded and repeats nothing that was finished.
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,8 +19,8 @@ from evaluators.tasks import EvaluationPool, Finished, Task
 from evolve.budget import Budget
 from evolve.evolution import Ask, Evolution, SearchExhaustedError
 
-FAILURES_IN_A_ROW = 5
-"""How often evaluations may fail through no fault of a candidate before the run gives up."""
+ATTEMPTS = 5
+"""How often one evaluation may fail through no fault of the candidate before the run gives up."""
 
 POLL_SECONDS = 0.25
 
@@ -44,6 +45,9 @@ class Observer(Protocol):
 
     def tick(self, phase: str, in_flight: int, elapsed_seconds: float) -> None:
         """Some time has passed."""
+
+    def say(self, text: str) -> None:
+        """Something that a person should know."""
 
 
 class Runner:
@@ -78,18 +82,20 @@ class Runner:
         self._observer = observer
         self._clock = clock
         self._flights: dict[int, Flight] = {}
+        self._requeued: list[tuple[int, Flight]] = []
         self._spent = 0
-        self._failures = 0
+        self._attempts: Counter[int] = Counter()
         self._earlier_seconds = 0.0
         self._saved_seconds = 0.0
         self._started = clock()
         self._stopping: Callable[[], bool] = lambda: False
 
     def replay(self) -> None:
-        """Tell the search all that the archive remembers, and re-queue what was in flight."""
+        """Tell the search all that the archive remembers; what was in flight is dispatched when it goes on."""
         self._earlier_seconds = self._archive.run_by_id(self._run_id).elapsed_seconds
         for candidate, record in self._archive.history(self._run_id):
             assert record.evaluation is not None
+            _refuse_failed_seed(_as_new(candidate), record.planned, record.evaluation)
             self._evolution.tell(_as_new(candidate), record.planned, record.evaluation)
             self._spent += record.planned.purpose is not Purpose.FINAL
         for record in self._archive.unfinished(self._run_id):
@@ -97,7 +103,7 @@ class Runner:
                 continue
             flying = _as_new(self._archive.candidate(self._run_id, record.planned.number))
             self._evolution.restore(flying, record.planned)
-            self._dispatch(record.id, Flight(candidate=flying, planned=record.planned))
+            self._requeued.append((record.id, Flight(candidate=flying, planned=record.planned)))
 
     def search(self, stopping: Callable[[], bool]) -> None:
         """Search until the budget is spent, nothing new can be made, or ``stopping()`` says so.
@@ -109,10 +115,11 @@ class Runner:
         """
         self._stopping = stopping
         self._started = self._clock()
-        exhausted = False
+        while self._requeued:
+            self._dispatch(*self._requeued.pop(0))
         try:
             while True:
-                exhausted = exhausted or self._fill()
+                exhausted = self._fill()
                 finished = self._pool.next_finished(POLL_SECONDS)
                 if finished is not None:
                     self._take(finished)
@@ -139,11 +146,13 @@ class Runner:
             for record in self._archive.unfinished(self._run_id)
             if record.planned.purpose is Purpose.FINAL
         }
-        for item in planned:
-            candidate = _as_new(self._archive.candidate(self._run_id, item.number))
-            key = known.get(item) or self._archive.plan(self._run_id, item)
-            self._dispatch(key, Flight(candidate=candidate, planned=item))
-        while self._flights and not stopping():
+        # All are planned before the first is dispatched, so that one cut short goes on with the same contenders.
+        waiting = deque((known.get(item) or self._archive.plan(self._run_id, item), item) for item in planned)
+        while self._flights or (waiting and not stopping()):
+            while waiting and len(self._flights) < self._pool.slots and not stopping():
+                key, item = waiting.popleft()
+                candidate = _as_new(self._archive.candidate(self._run_id, item.number))
+                self._dispatch(key, Flight(candidate=candidate, planned=item))
             finished = self._pool.next_finished(POLL_SECONDS)
             if finished is not None:
                 self._take(finished)
@@ -163,15 +172,14 @@ class Runner:
             self._archive.add_elapsed(self._run_id, self._saved_seconds)
 
     def _fill(self) -> bool:
-        """Keep every slot busy; returns whether the search has run out of new programs."""
+        """Keep every slot busy; returns whether there is nothing new to make and nothing under way to learn from."""
         while len(self._flights) < self._pool.slots and self._may_start():
             try:
                 ask = self._evolution.ask()
             except SearchExhaustedError as error:
-                if not self._flights:
-                    raise RunError(
-                        f"the search is exhausted: {error}\nhint: another --seed, or --selector adaptive"
-                    ) from error
+                if self._flights:
+                    return False
+                self._observer.say(f"the search ends early: {error}")
                 return True
             if ask is None:
                 break
@@ -209,25 +217,21 @@ class Runner:
         """Record and tell one result; a failure of ours is tried again and never charged to the candidate."""
         flight = self._flights.pop(finished.key)
         if finished.evaluation is None:
-            self._failures += 1
-            if self._failures >= FAILURES_IN_A_ROW:
+            self._attempts[finished.key] += 1
+            if self._attempts[finished.key] >= ATTEMPTS:
                 raise RunError(
                     f"evaluations keep failing: {finished.failure}\n"
                     "hint: evolve doctor tests the parts; nothing recorded is lost, evolve resume goes on"
                 )
             self._dispatch(finished.key, flight)
             return
-        self._failures = 0
+        self._attempts.pop(finished.key, None)
         evaluation = finished.evaluation
         self._archive.record(finished.key, evaluation)
-        self._spent += flight.planned.purpose is not Purpose.FINAL
-        self._save_elapsed()
-        if flight.candidate.proposer == "seed" and evaluation.outcome is not Outcome.OK:
-            raise RunError(
-                f"seed {flight.candidate.operator} fails on {flight.planned.split.value} workloads "
-                f"({evaluation.outcome.value}: {evaluation.reason})\n"
-                f"hint: try it alone with evolve score {evaluation.problem} FILE, then mend the seed"
-            )
+        if flight.planned.purpose is not Purpose.FINAL:
+            self._spent += 1
+            self._save_elapsed()
+        _refuse_failed_seed(flight.candidate, flight.planned, evaluation)
         before = self._evolution.best
         self._evolution.tell(flight.candidate, flight.planned, evaluation)
         best = self._evolution.best
@@ -235,6 +239,16 @@ class Runner:
         if best is not None and changed:
             self._archive.set_best(self._run_id, best, Split.VALIDATION)
         self._observer.recorded(flight, evaluation, changed)
+
+
+def _refuse_failed_seed(candidate: NewCandidate, planned: Planned, evaluation: Evaluation) -> None:
+    if candidate.proposer != "seed" or planned.purpose is not Purpose.SEARCH or evaluation.outcome is Outcome.OK:
+        return
+    raise RunError(
+        f"seed {candidate.operator} fails on {planned.split.value} workloads "
+        f"({evaluation.outcome.value}: {evaluation.reason})\n"
+        f"hint: try it alone with evolve score {evaluation.problem} FILE, mend it, and begin a new run"
+    )
 
 
 def _as_new(record: CandidateRecord) -> NewCandidate:

@@ -68,7 +68,7 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     settings["workers"] = 1 if settings["pool"] == "serial" else settings["workers"] or len(usable_cpus())
     if settings["evaluations"] is None and settings["time"] is None:
         settings["time"] = config.budget.seconds
-    if Path(config["workload"]).exists():
+    if config["workload"] != "generated" and Path(config["workload"]).exists():
         settings["workload"] = str(Path(config["workload"]).resolve())
     settings["problem"] = (
         problem_name if problem_name == problem.declaration.name else str(Path(problem_name).resolve())
@@ -98,7 +98,7 @@ def open_session(
         archive: the archive, writable.
         run: which run.
         observer: shows what happens.
-        changes: settings to change for this sitting alone (budget, pool, workers).
+        changes: settings that differ from the run's own (budget, pool, workers).
 
     Raises:
         ProblemError: the workloads are not those that the run began with.

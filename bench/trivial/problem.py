@@ -57,6 +57,11 @@ class Size:
     name: str
     size: int
 
+    @property
+    def stratum(self) -> str:
+        """Every size is a law of its own."""
+        return self.name
+
 
 class Trivial:
     """Return a constant near one half; ``workload`` is how many workloads there are."""

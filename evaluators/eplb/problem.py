@@ -27,6 +27,9 @@ HISTORY_WINDOWS = 16
 PATIENCE = 4.0
 """A single call may take this many gates: the gate holds for the mean, and machines hiccup."""
 
+REFERENCE_SEED = "deepseek_global"
+"""The seed that the reference shows the true next window to."""
+
 FOLDER = Path(seeds.__file__).parent / "eplb"
 
 DECLARATION = Declaration(
@@ -126,7 +129,7 @@ class Eplb:
     def reference_objective(self, workload: LoadStream, open_seed: Callable[[str], Guest]) -> float:
         """J of the oracle: the seed ``deepseek_global`` shown the true next window, layers kept where it pays."""
         stream = workload
-        guest = open_seed("deepseek_global")
+        guest = open_seed(REFERENCE_SEED)
         previous: Plan | None = None
         values = []
         for window in range(stream.warm_windows, len(stream.loads)):

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from evaluators.eplb.problem import DECLARATION, HISTORY_WINDOWS, MIGRATION_COST, Eplb
+import seeds
+from evaluators.eplb.problem import (
+    DECLARATION,
+    FOLDER,
+    HISTORY_WINDOWS,
+    MIGRATION_COST,
+    PATIENCE,
+    REFERENCE_SEED,
+    Eplb,
+)
 from evaluators.model import Split
 from evaluators.problem import ProblemError
 from evaluators.workloads.stream import LoadStream
@@ -50,12 +59,15 @@ def _traced(path: Path, split: Split, seed: bytes) -> Sequence[LoadStream]:
 
 
 def _digest(workloads: str) -> str:
-    """Digest of the streams' definition together with the constants that a score depends on."""
+    """Digest of the streams' definition with the constants and the programs that a score is read against."""
     facts = {
         "problem": DECLARATION.name,
         "workloads": workloads,
         "migration_cost": MIGRATION_COST,
         "history_windows": HISTORY_WINDOWS,
-        "baseline": DECLARATION.baseline,
+        "patience": PATIENCE,
+        "marks": [
+            seed.source for seed in seeds.read_seeds(FOLDER) if seed.name in (DECLARATION.baseline, REFERENCE_SEED)
+        ],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -31,6 +31,18 @@ class LoadStream:
     gate_seconds: float
 
     @property
+    def stratum(self) -> str:
+        """The machine, and where a name ends in a draw's number also the law: ``"26x64/8gpu/piecewise"``.
+
+        Slots are left out: draws of a machine with more or fewer slots count as draws of one stratum, which
+        makes the error larger and never smaller.
+        """
+        parts = self.name.split("/")
+        if not parts[-1].isdecimal():
+            return self.name
+        return "/".join(part for part in parts[:-1] if not part.isdecimal())
+
+    @property
     def scored_windows(self) -> int:
         """How many windows are planned for."""
         return len(self.loads) - self.warm_windows

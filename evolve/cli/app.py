@@ -134,6 +134,7 @@ def _usage_message(error: click.UsageError) -> str:
 def _known_failure(error: Exception) -> tuple[str, int]:
     """Message and exit code of an error of one of the rooms."""
     from db.records import ArchiveError
+    from evaluators.model import EvaluatorError
     from evaluators.problem import ProblemError
     from evaluators.tasks import PoolError
     from evolve.config import ConfigError
@@ -143,7 +144,7 @@ def _known_failure(error: Exception) -> tuple[str, int]:
 
     if isinstance(error, ConfigError | ProblemError):
         return str(error), 2
-    if isinstance(error, ArchiveError | PoolError | RunError | ReportError | SandboxError):
+    if isinstance(error, ArchiveError | PoolError | RunError | ReportError | SandboxError | EvaluatorError):
         return str(error), 1
     return (
         f"unexpected {type(error).__name__}: {error}\n"

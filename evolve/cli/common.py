@@ -13,17 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evolve.config import DEFAULT_DB, environment, resolve
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from db.archive import Archive
     from db.records import RunRecord
 
+
+def default_db() -> str:
+    """The archive that environment or TOML name, else the default."""
+    return str(resolve({}, environment(), None)["db"])
+
+
 DB_OPTION = click.option(
     "--db",
-    envvar="EVOLVE_DB",
-    default="evolve.db",
-    show_default=True,
+    default=default_db,
+    show_default=DEFAULT_DB,
     metavar="PATH|URL",
     help="Archive to read.",
 )
@@ -58,9 +65,15 @@ def console(ctx: click.Context, *, stderr: bool) -> Console:
         force_interactive=terminal,
         no_color=not colored,
         color_system="auto" if terminal else ("standard" if colored else None),
-        width=None if terminal else int(os.environ.get("COLUMNS", "160")),
+        width=None if terminal else _columns(),
         legacy_windows=False,
     )
+
+
+def _columns() -> int:
+    """Width where there is no terminal to ask."""
+    text = os.environ.get("COLUMNS", "")
+    return int(text) if text.isdecimal() and int(text) > 0 else 160
 
 
 def show(ctx: click.Context, renderable: RenderableType | str) -> None:
@@ -98,7 +111,7 @@ def candidate_number(run: RunRecord, text: str) -> int:
             )
         return run.best
     cleaned = text.removeprefix("#")
-    if not cleaned.isdigit():
+    if not (cleaned.isascii() and cleaned.isdecimal() and len(cleaned) < 10):
         raise click.UsageError(f"{text!r} is no candidate\nhint: give a number such as 12 or '#0012', or the word best")
     return int(cleaned)
 
@@ -115,8 +128,8 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """128 plus the signal's number."""
-        return 128 + (self.signal or 0)
+        """128 plus the signal's number; that of Ctrl-C where no handler noted one."""
+        return 128 + (self.signal or signal.SIGINT)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def export(candidate: str, run_name: str | None, db: str, form: str, output: str
             benchmark_source=texts.benchmark,
             reproduce=(
                 "pip install -c constraints.txt -e .",
-                f"evolve score {facts.name} {module}.py --seed 0",
+                f"evolve score {facts.name} {module}.py --workload {run.config['workload']}  # public workloads",
             ),
         )
         written = export_module(archive, run, number, package, target, force=force)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.cli.common import DB_OPTION, console, interruptible, open_archive, show
-from evolve.config import SETTINGS, Config, environment, resolve
+from evolve.config import DEFAULT_DB, SETTINGS, Config, environment, resolve
 
 if TYPE_CHECKING:
     from db.archive import Archive
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evaluators.problem import Problem
     from evolve.cli.common import Interruption
     from evolve.cli.watching import EventObserver, LineObserver, LiveObserver
+    from evolve.finals import FinalResult
     from evolve.session import Session
 
 NOTHING_FEASIBLE = 3
@@ -82,7 +83,7 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
     """Go on with RUN (default: the newest) after Ctrl-C, a crash or a kill.
 
     What was in flight is evaluated again, nothing else is. --evaluations and --time replace the run's total
-    budget for this sitting.
+    budget, what is already spent included.
     """
     from db.records import RunStatus
 
@@ -99,6 +100,8 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
                 err=True,
             )
             return 0
+        if changes.keys() & {"evaluations", "time"}:
+            archive.set_config(record.id, {**record.config, **changes})
         return _drive(ctx, archive, record, db, as_json=as_json, changes=changes)
 
 
@@ -137,36 +140,44 @@ def _drive(
 
     settings = {**record.config, **(changes or {})}
     problem = load_problem(settings["problem"], settings["workload"])
-    click.echo(f"starting {_workers(settings)} and measuring baseline and reference ...", err=True)
-    observer = _observer(ctx, archive, record, problem, settings, as_json=as_json)
-    status = RunStatus.FAILED
-    try:
-        with (
-            open_session(archive, record, observer, changes=changes) as session,
-            interruptible(observer.say) as interruption,
-        ):
-            with observer:
-                status = _sit(session, interruption, search=search)
-            if interruption():
-                _say_stopped(archive, record, db)
-                return interruption.exit_code
-    except KeyboardInterrupt:
-        status = RunStatus.STOPPED
-        _say_stopped(archive, record, db)
-        return 130
-    finally:
-        archive.set_status(record.id, status)
-    return _report(ctx, archive, record, problem)
+    with archive.driving(record.id):
+        click.echo(f"starting {_workers(settings)} and measuring baseline and reference ...", err=True)
+        _warn_of_weak_sandbox()
+        observer = _observer(ctx, archive, record, problem, settings, as_json=as_json)
+        status, result = RunStatus.FAILED, None
+        with interruptible(observer.say) as interruption:
+            try:
+                with open_session(archive, record, observer, changes=changes) as session, observer:
+                    result = _sit(session, interruption, search=search)
+                status = RunStatus.STOPPED if interruption() else RunStatus.FINISHED
+            except KeyboardInterrupt:
+                status = RunStatus.STOPPED
+            finally:
+                # A final on a run that is not through leaves it to be resumed.
+                archive.set_status(record.id, status if search else record.status)
+        if status is RunStatus.STOPPED:
+            _say_stopped(archive, record, db)
+            return interruption.exit_code
+        return _report(ctx, archive, record, problem, result, db)
 
 
-def _sit(session: Session, interruption: Interruption, *, search: bool) -> Any:
-    from db.records import RunStatus
-
+def _sit(session: Session, interruption: Interruption, *, search: bool) -> FinalResult | None:
     if search:
         session.search(interruption)
-    if not interruption():
-        session.final(interruption)
-    return RunStatus.STOPPED if interruption() else RunStatus.FINISHED
+    return None if interruption() else session.final(interruption)
+
+
+def _warn_of_weak_sandbox() -> None:
+    """Say so where nothing keeps candidates from this user's files, the archive with its secrets among them."""
+    from evolve.doctor import sandbox_layers
+
+    layers = sandbox_layers()
+    if "enforced" not in (layers.get("mount namespace"), layers.get("landlock")):
+        click.echo(
+            "warning: neither mount namespaces nor Landlock work here, so candidates can read your files, the "
+            "archive's secrets among them; run only code that you trust (evolve doctor says what is missing)",
+            err=True,
+        )
 
 
 def _say_stopped(archive: Archive, record: RunRecord, db: str) -> None:
@@ -175,8 +186,11 @@ def _say_stopped(archive: Archive, record: RunRecord, db: str) -> None:
     now = archive.run_by_id(record.id)
     best = archive.standing(now.id, now.best) if now.best is not None else None
     click.echo(last_line(now, best), err=True)
-    where = "" if db == "evolve.db" else f" --db {db}"
-    click.echo(f"stopped; go on with: evolve resume {record.name}{where}", err=True)
+    click.echo(f"stopped; go on with: evolve resume {record.name}{_where(db)}", err=True)
+
+
+def _where(db: str) -> str:
+    return "" if db == DEFAULT_DB else f" --db {db}"
 
 
 def _workers(settings: dict[str, Any]) -> str:
@@ -208,28 +222,39 @@ def _observer(
     return LineObserver(archive, record.id, meter)
 
 
-def _report(ctx: click.Context, archive: Archive, record: RunRecord, problem: Problem) -> int:
+def _report(
+    ctx: click.Context,
+    archive: Archive,
+    record: RunRecord,
+    problem: Problem,
+    result: FinalResult | None,
+    db: str,
+) -> int:
     """The finalists and the last line, on stderr: stdout is for data that was asked for."""
-    from reports.leaderboard import is_seed
     from reports.summary import final_listing, finalists, last_line
     from reports.text import scale_text
 
     now = archive.run_by_id(record.id)
     best = archive.standing(now.id, now.best) if now.best is not None else None
     facts = problem.declaration
-    screen = console(ctx, stderr=True)
-    screen.print(final_listing(finalists(archive, now), now))
-    screen.print(scale_text(facts.baseline, facts.reference), markup=False, highlight=False)
+    if result is not None:
+        screen = console(ctx, stderr=True)
+        screen.print(final_listing(finalists(archive, now), now))
+        screen.print(scale_text(facts.baseline, facts.reference), markup=False, highlight=False)
     click.echo(last_line(now, best), err=True)
-    if best is None:
+    if not archive.standings(now.id, top=1):
         return NOTHING_FEASIBLE
-    if is_seed(best):
+    again = f"evolve resume {now.name} --time 10m{_where(db)}"
+    if result is None:
+        click.echo(f"nothing but seeds was measured, so there was no final; search longer: {again}", err=True)
+    elif result.winner == result.best_seed:
         click.echo(
             "no finalist is shown to beat the best seed on hidden workloads, so the seed stays best; "
-            "a longer search may: evolve resume --time 10m",
+            f"a longer search may find one: {again}",
             err=True,
         )
-    click.echo("next: evolve leaderboard | evolve lineage best | evolve diff best | evolve export best", err=True)
+    names = ("leaderboard", "lineage best", "diff best", "export best")
+    click.echo("next: " + " | ".join(f"evolve {name}{_where(db)}" for name in names), err=True)
     return 0
 
 

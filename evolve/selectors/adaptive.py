@@ -59,6 +59,7 @@ class Adaptive:
         self._forget(number)
         self._members.pop(number, None)
         self._children.pop(number, None)
+        self._leader_low = max((member.low for member in self._members.values()), default=-math.inf)
 
     def bred(self, parent: int) -> None:
         """See `Selector.bred`."""

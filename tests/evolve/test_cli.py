@@ -246,6 +246,47 @@ def test_a_finished_run_is_not_measured_again_by_resume(finished: Path) -> None:
         assert len(list(archive.history(archive.run("first").id))) == before
 
 
+def test_a_second_driver_is_turned_away_and_the_first_goes_on(tmp_path: Path) -> None:
+    process = start(tmp_path, *RUN, "--time", "10m", "--name", "busy")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not _recorded(tmp_path):
+        time.sleep(0.05)
+    second = evolve(tmp_path, "resume", "busy")
+    assert second.returncode == 1
+    assert "is being driven by another process" in second.stderr
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    with Archive.open(str(tmp_path / "evolve.db")) as archive:
+        assert archive.run("busy").status.value == "stopped"
+    assert (tmp_path / "evolve.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_final_on_a_stopped_run_leaves_it_to_be_resumed(tmp_path: Path) -> None:
+    process = start(tmp_path, *RUN, "--time", "10m", "--name", "half")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not _recorded(tmp_path):
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert evolve(tmp_path, "final", "half").returncode == 0
+    with Archive.open(str(tmp_path / "evolve.db")) as archive:
+        before = archive.run("half")
+    assert before.status.value == "stopped"
+    done = evolve(tmp_path, "resume", "half", "--evaluations", str(sum(before.counts["search"].values()) + 20))
+    assert done.returncode == 0, done.stderr
+    with Archive.open(str(tmp_path / "evolve.db")) as archive:
+        assert archive.run("half").candidates > before.candidates
+
+
+def test_a_problem_file_that_does_not_load_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def make_problem(:\n")
+    done = evolve(tmp_path, "run", "./mine.py")
+    assert done.returncode == 2
+    assert "mine.py cannot be loaded: SyntaxError" in done.stderr
+
+
 def test_dry_run_evaluates_nothing(tmp_path: Path) -> None:
     done = evolve(tmp_path, "run", "eplb", "--dry-run", "--seed", "5")
     assert done.returncode == 0, done.stderr

@@ -236,3 +236,48 @@ def test_memory_stays_bounded() -> None:
     driver.go(400, lambda p: rng.gauss(0, 10))
     assert len(driver.evolution._records) < 80
     assert len(driver.evolution._materials) < 80
+
+
+@pytest.mark.parametrize("slots", [2, 4, 8])
+def test_with_several_workers_nothing_is_planned_twice_live_or_after_a_replay(slots: int) -> None:
+    """Verdicts come back in a random order; a replay that learns of them so plans nothing that was planned."""
+
+    def score(planned: Planned) -> float | None:
+        value = Random(f"{planned.number}:{planned.split}:{planned.block}").gauss(0, 10)
+        return None if value < -14 else value
+
+    for seed in range(4):
+        driver, rng = Driver(block_size=12, seed=seed), Random(seed)
+        flying: list[Ask] = []
+        while len(driver.told) < 120:
+            while len(flying) < slots and (ask := driver.evolution.ask()) is not None:
+                if ask.candidate is not None:
+                    driver.candidates[ask.candidate.number] = ask.candidate
+                flying.append(ask)
+            ask = flying.pop(rng.randrange(len(flying)))
+            driver.tell(ask, score(ask.planned))
+        planned = [p for p, _ in driver.told] + [ask.planned for ask in flying]
+        assert len(planned) == len(set(planned))
+        again = Driver(block_size=12, seed=seed)
+        again.candidates = driver.candidates
+        for plan, evaluation in driver.told:
+            again.evolution.tell(driver.candidates[plan.number], plan, evaluation)
+        for ask in flying:
+            again.evolution.restore(driver.candidates[ask.planned.number], ask.planned)
+        assert not set(again.evolution._pending) & set(planned)
+        assert again.evolution._next_number == len(driver.candidates)
+
+
+def test_a_best_that_fails_a_later_confirmation_hands_over_to_the_next() -> None:
+    driver = Driver()
+
+    def score(planned: Planned) -> float | None:
+        if planned.split is Split.VALIDATION and planned.block > 0 and planned.number == driver.evolution.best:
+            return None
+        return float(planned.number) if planned.split is Split.TRAIN else 10.0 + planned.number
+
+    driver.go(80, score)
+    failed = {p.number for p, e in driver.told if e.outcome is not Outcome.OK}
+    assert failed
+    assert driver.evolution.best is not None
+    assert driver.evolution.best not in failed
