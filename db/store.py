@@ -80,7 +80,7 @@ def _make_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise ArchiveError(f"cannot create {path}: {error.strerror}; choose another folder") from error
+        raise ArchiveError(explain("unable to open database file", path)) from error
 
 
 def _find(url: str) -> Path:

@@ -14,10 +14,10 @@ from reports.text import ReportError, plain_text
 def test_show(small: Any, metrics: Any) -> None:
     text = plain_text(details.show(small.archive, small.run, 4, metrics), 120)
     assert text.startswith("#0004 ★ best · crossover:forecast · by operators\n")
-    assert "scores (points ± 95 %): train 61.0 ± 1.8, validation 56.0 ± 1.8, hidden 52.0 ± 1.8" in text
+    assert "scores (points ± 95 %): train 61.0 ± 2.8, validation 56.0 ± 2.8, hidden 52.0 ± 2.8" in text
     assert "parents: #0002 #0000\nchildren: none\nnote: hedge replicas\n" in text
-    assert "search:\nok: 61.0 ± 1.8 points" in text
-    assert "confirm:\nok: 56.0 ± 1.8 points" in text
+    assert "search:\nok: 61.0 ± 2.8 points" in text
+    assert "confirm:\nok: 56.0 ± 2.8 points" in text
     assert "validation-2" in text
     assert "  2     return 4" in text
 
@@ -25,7 +25,7 @@ def test_show(small: Any, metrics: Any) -> None:
 def test_only_the_latest_evaluation_of_a_split_is_shown_in_full(small: Any, metrics: Any) -> None:
     small.again(4, [40.0, 41.0], Split.HIDDEN, block=1)
     text = plain_text(details.show(small.archive, small.run, 4, metrics), 120)
-    assert "final: ok: 52.0 ± 1.8 points" in text
+    assert "final: ok: 52.0 ± 2.8 points" in text
     assert "final:\nok: 40.5 ±" in text
 
 
@@ -98,7 +98,7 @@ def test_runs(small: Any, new_run: Any) -> None:
     lines = text.splitlines()
     assert " ".join(lines[3].split()) == "second eplb running – – – 0 0 0.0s 2030-01-02 03:04"
     assert " ".join(lines[4].split()) == (
-        "quiet-otter eplb running #0004 56.0 ± 1.8 validation 6 10 8m 12s 2030-01-02 03:04"
+        "quiet-otter eplb running #0004 56.0 ± 2.8 validation 6 10 8m 12s 2030-01-02 03:04"
     )
     rows = json.loads(str(details.runs_listing(small.archive, "json")))
     assert rows[1]["score"]["score"] == 56.0

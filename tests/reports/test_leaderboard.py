@@ -28,8 +28,8 @@ def test_the_table(small: Any, metrics: Any) -> None:
     assert lines[1] == SCALE
     assert lines[2] == "6 candidates · 6 evaluated (5 ok, 1 wrong) · 4 repeat measurements"
     assert [" ".join(line.split()) for line in lines[7:9]] == [
-        "1 #0004 ★ best crossover:forecast #0002 #0000 61.0 ± 1.8 59.2 56.0 ± 1.8 52.0 ± 1.8 1 12.5 0.91 ok",
-        "2 #0005 mutate:constant #0002 50.0 ± 3.9 46.1 – – 0 12.5 0.91 ok",
+        "1 #0004 ★ best crossover:forecast #0002 #0000 61.0 ± 2.8 58.2 56.0 ± 2.8 52.0 ± 2.8 1 12.5 0.91 ok",
+        "2 #0005 mutate:constant #0002 50.0 ± 19.1 30.9 – – 0 12.5 0.91 ok",
     ]
     assert "4      #0001  seed    seed deepseek" in lines[10]
 
@@ -74,7 +74,7 @@ def test_narrow_terminals_keep_rank_number_and_score(small: Any, metrics: Any, w
     text = shown(small, metrics, width)
     assert all(len(line) <= width for line in text.splitlines())
     assert "#0004" in text
-    assert "61.0 ± 1.8" in text
+    assert "61.0 ± 2.8" in text
 
 
 def test_an_empty_run(new_run: Any, metrics: Any) -> None:

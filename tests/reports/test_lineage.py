@@ -10,12 +10,12 @@ from reports.text import plain_text
 def test_the_line_ends_at_a_seed_and_names_other_parents(small: Any) -> None:
     assert plain_text(lineage_view(lineage(small.archive, small.run, 4))) == (
         "scores on train (points ± 95 %)\n"
-        "● #0004  61.0 ± 1.8  crossover:forecast\n"
+        "● #0004  61.0 ± 2.8  crossover:forecast\n"
         "│   hedge replicas\n"
-        "├─○ also from #0000  -10.0 ± 1.8  seed contiguous\n"
-        "● #0002  30.0 ± 1.8  mutate:constant\n"
+        "├─○ also from #0000  -10.0 ± 2.8  seed contiguous\n"
+        "● #0002  30.0 ± 2.8  mutate:constant\n"
         "│   forecast the next window\n"
-        "● #0001  0.0 ± 1.8  seed deepseek\n"
+        "● #0001  0.0 ± 2.8  seed deepseek\n"
     )
 
 

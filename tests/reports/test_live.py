@@ -50,7 +50,7 @@ def test_the_view_at_80_columns(small: Any) -> None:
     assert "56% · 1m 20s left" in lines[1]
     assert lines[2:4] == ["1m 40s of 3m 00s · 412 evaluations · 4.2/s · 2 in flight on 2 workers", ""]
     assert lines[4:12] == [
-        "best #0004  56.0 ± 1.8 points (95 %, validation, n = 3)",
+        "best #0004  56.0 ± 2.8 points (95 %, validation, n = 3)",
         "+61.0 over the best unmodified seed on train, seed deepseek",
         "by crossover:forecast: hedge replicas",
         "baseline 0 ├·····················─●─················┤ 100 reference",
@@ -60,7 +60,7 @@ def test_the_view_at_80_columns(small: Any) -> None:
         "outcomes: 5 ok, 1 wrong · 4 repeat measurements",
     ]
     assert lines[12] == "discarded at no cost: 1,234 duplicates, 5 unusable"
-    assert lines[16] == "★    #0004   61.0 ± 1.8  56.0 ± 1.8  crossover:forecast"
+    assert lines[16] == "★    #0004   61.0 ± 2.8  56.0 ± 2.8  crossover:forecast"
     assert all(len(line) == 80 for line in text.splitlines())
 
 
@@ -68,7 +68,7 @@ def test_the_view_at_80_columns(small: Any) -> None:
 def test_other_widths_stay_inside_the_frame(small: Any, width: int) -> None:
     text = plain_text(view(small), width)
     assert {len(line) for line in text.splitlines()} == {width}
-    assert "56.0 ± 1.8" in text
+    assert "56.0 ± 2.8" in text
     assert "100 reference" in text
 
 
@@ -151,7 +151,7 @@ def test_lines_without_a_terminal(small: Any) -> None:
     run, archive = small.run, small.archive
     best = archive.standing(run.id, 4)
     assert live.heartbeat_line(run, best, progress(budget_evaluations=1000)) == (
-        "[1m 40s of 3m 00s] search: 412 of 1,000 evaluations (5 ok, 1 wrong), 4.2/s, best #0004 56.0 ± 1.8 (validation)"
+        "[1m 40s of 3m 00s] search: 412 of 1,000 evaluations (5 ok, 1 wrong), 4.2/s, best #0004 56.0 ± 2.8 (validation)"
     )
     assert live.heartbeat_line(run, None, progress(budget_seconds=None)) == (
         "[1m 40s] search: 412 evaluations (5 ok, 1 wrong), 4.2/s, no best yet"
@@ -159,7 +159,7 @@ def test_lines_without_a_terminal(small: Any) -> None:
     archive.set_best(run.id, 4, Split.TRAIN)
     lead = paired([61.0, 62.0], [30.0, 31.0])
     assert live.new_best_line(small.run, best, 2, lead, progress()) == (
-        "[1m 40s] new best #0004 61.0 ± 1.8 (train), +31.0 over #0002 on the same workloads, "
+        "[1m 40s] new best #0004 61.0 ± 2.8 (train), +31.0 over #0002 on the same workloads, "
         "by crossover:forecast: hedge replicas"
     )
     assert " over #" not in live.new_best_line(small.run, best, None, None, progress())

@@ -14,7 +14,7 @@ from reports.text import plain_text
 def test_last_line(small: Any) -> None:
     best = small.archive.standing(small.id, 4)
     assert summary.last_line(small.run, best) == (
-        "6 evaluated: 5 ok, 1 wrong - best #0004 56.0 ± 1.8 (baseline 0, reference 100) in 8m 12s"
+        "6 evaluated: 5 ok, 1 wrong - best #0004 56.0 ± 2.8 (baseline 0, reference 100) in 8m 12s"
     )
     assert summary.last_line(small.run, best, seconds=3.0).endswith("in 3.0s")
 
@@ -74,9 +74,9 @@ def test_the_final_table(small: Any) -> None:
     text = plain_text(summary.final_listing(summary.finalists(small.archive, small.run), small.run), 160)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "lead over #0001" in lines[0]
-    assert lines[3] == "#0004 ★ best 52.0 ± 1.8 +50.0 ± 2.5 better 61.0 → 56.0 → 52.0 -9.0 1 crossover:forecast"
-    assert lines[4].startswith("#0002 2.2 ± 1.8 +0.2 ± 2.6 undecided 30.0 → – → 2.2 -27.8 1")
-    assert lines[5] == "#0001 seed 2.0 ± 1.8 – – 0.0 → – → 2.0 +2.0 1 seed deepseek"
+    assert lines[3] == "#0004 ★ best 52.0 ± 2.8 +50.0 ± 2.5 better 61.0 → 56.0 → 52.0 -9.0 1 crossover:forecast"
+    assert lines[4].startswith("#0002 2.2 ± 2.8 +0.2 ± 2.6 undecided 30.0 → – → 2.2 -27.8 1")
+    assert lines[5] == "#0001 seed 2.0 ± 2.8 – – 0.0 → – → 2.0 +2.0 1 seed deepseek"
 
 
 def test_the_final_rows_for_programs(small: Any) -> None:
