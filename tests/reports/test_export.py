@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -210,23 +211,27 @@ def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
-@pytest.fixture
+@contextmanager
 def tiny_files() -> Iterator[None]:
-    """Lets no file grow beyond 100 bytes, which fails a write half-way as a full disk does."""
+    """Lets no file grow beyond 100 bytes, which fails a write half-way as a full disk does.
+
+    For as short as possible: the limit holds for this whole process, the test runner's own output included.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("occupied", [False, True])
-@pytest.mark.usefixtures("tiny_files")
 def test_a_write_that_fails_half_way_leaves_nothing_behind(tmp_path: Path, occupied: bool) -> None:
     target = tmp_path / "out"
     if occupied:
         target.mkdir()
         (target / "a.py").write_text("old")
-    with pytest.raises(ExportError, match=r"cannot export to .*out: File too large"):
+    with tiny_files(), pytest.raises(ExportError, match=r"cannot export to .*out: File too large"):
         write_folder({"a.py": "new", "b.py": "y" * 5000}, target, force=True)
     assert [path.read_text() for path in tmp_path.rglob("*.py")] == (["old"] if occupied else [])
     assert leftovers(tmp_path) == []
