@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # How far a value may lie above its proven ceiling before it is called impossible: rounding only.
 CEILING_SLACK = 1e-9
 
+# How much of what a program printed over all workloads is kept.
+LOG_CHARACTERS = 16_384
+
 # A candidate whose advantage over its rival is below this with 95 % confidence, in points, is not worth finishing:
 # it is worse, or it behaves alike, as mutations of dead or neutral code do.
 WORTHWHILE_GAIN = 0.25
@@ -153,7 +156,7 @@ class Judge:
             metrics=metrics,
             seconds=self._clock() - started,
             host=self._host,
-            log="".join(logs),
+            log="".join(logs)[:LOG_CHARACTERS],
         )
 
     def _screen(self, source: str) -> tuple[Outcome, str] | None:

@@ -22,6 +22,7 @@ from evaluators.scopes import (
     top_level_bindings,
 )
 
+LONG_INTEGER_BITS = 1024
 _IGNORED_FIELDS = frozenset({"ctx", "type_comment", "kind", "annotation", "returns"})
 
 
@@ -216,7 +217,8 @@ def _write(node: object) -> str:
         kept = (item for item in node if not (isinstance(item, ast.stmt) and _is_inert(item)))
         return f"[{','.join(map(_write, kept))}]"
     if not isinstance(node, ast.AST):
-        return repr(node)
+        # Python refuses to write integers of thousands of digits in decimal.
+        return hex(node) if type(node) is int and node.bit_length() > LONG_INTEGER_BITS else repr(node)
     if isinstance(node, ast.AnnAssign):
         if node.value is None:
             return "Declaration()"

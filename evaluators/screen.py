@@ -98,7 +98,7 @@ def _check_entry(tree: ast.Module, entry: str, parameters: Sequence[str]) -> str
     extra = len(names) - len(parameters)
     optional = len(arguments.defaults) >= extra and None not in arguments.kw_defaults
     if arguments.posonlyargs or names[: len(parameters)] != list(parameters) or not optional:
-        given = ast.unparse(arguments)
+        given = ", ".join([*(argument.arg for argument in arguments.posonlyargs), *names])[:200]
         return f"line {function.lineno}: {entry} must take ({', '.join(parameters)}), not ({given})"
     return None
 

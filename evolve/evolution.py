@@ -263,7 +263,10 @@ class Evolution:
             allowed_imports=facts.allowed_imports,
         ):
             return None
-        return normalised_digest(proposal.source, entry=facts.entry)
+        try:
+            return normalised_digest(proposal.source, entry=facts.entry)
+        except ProgramError:
+            return None
 
     def _register(self, number: int, proposal: Proposal, digest: str) -> Ask:
         candidate = NewCandidate(

@@ -23,6 +23,8 @@ Not covered:
 - without a mount namespace: the size of scratch as a whole, and the files' names (Landlock hides contents);
 - without Landlock and namespaces, or with root and neither: files are open to the extent that the user's
   permissions are. `Sandbox.layers` tells; to refuse such a machine is the caller's decision;
+- a few bits from one program to the next through the kernel's counters (process numbers, faults of the zygote);
+  what a program was told or has printed never passes through the zygote, which the next is a copy of;
 - side channels between programs on shared hardware, faults of the kernel, and GPUs.
 """
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from sandbox.guest_log import Log
 from sandbox.limits import Buffer, Ending, Execution, Json, Limits, SandboxError, Value
 from sandbox.process import ZygoteProcess
 from sandbox.wire import Channel, Frame, WireError, encode
@@ -40,13 +41,16 @@ class Session:
         self._over: Execution | None = None
         self._verdict: Execution | None = None
         self._closed = False
-        self._log = ""
+        self._log = Log(limits.log_bytes)
         self._stream, theirs = socket.socketpair()
         self._channel = Channel(self._stream)
-        with theirs:
-            wanted = {name: getattr(limits, name) for name in Limits.__slots__}
-            command = {"do": "open", "serial": serial, "limits": wanted}
-            zygote.tell(command, (theirs.fileno(),))
+        try:
+            with theirs:
+                wanted = {name: getattr(limits, name) for name in Limits.__slots__}
+                command = {"do": "open", "serial": serial, "limits": wanted}
+                zygote.tell(command, (theirs.fileno(), self._log.write_end))
+        finally:
+            self._log.close_write_end()
         self._stream.setblocking(False)
         self._deadline = 0.0
         self._load = Execution(ending=Ending.REPLIED)
@@ -116,11 +120,12 @@ class Session:
             self._stream.close()
             try:
                 self._zygote.tell({"do": "close"})
-                self._log = self._farewell()
+                self._farewell()
             except SandboxError:
                 # A zygote that is gone or silent takes everything with it; the next open starts another.
                 self._zygote.stop()
-        return self._log
+            self._log.close()
+        return self._log.text
 
     def __enter__(self) -> Self:
         return self
@@ -130,11 +135,11 @@ class Session:
     ) -> None:
         self.close()
 
-    def _farewell(self) -> str:
+    def _farewell(self) -> None:
         while True:
             event = self._zygote.next_event(CLOSE_SECONDS).header
             if event["event"] == "closed" and event["serial"] == self._serial:
-                return str(event["log"])
+                return
 
     def _exchange(self, request: list[bytes | memoryview], nonce: str, timeout_seconds: float) -> Execution:
         """Send a request, take its reply, and end the session if that is not what came."""
@@ -180,6 +185,9 @@ class Session:
             if poll.poll(FAREWELL_SECONDS * 1000):
                 self._take_event()
         if self._verdict is not None:
+            if not self._zygote.is_alive():
+                # Whatever ended launcher and zygote took the guest with it; the program is not to blame.
+                raise SandboxError("the zygote is gone, and its guest with it")
             return self._verdict
         return Execution(ending=Ending.VIOLATION, reason="closed the channel and went on running")
 
@@ -196,6 +204,8 @@ class Session:
                 raise TimeoutError
             poll = select.poll()
             poll.register(self._stream, mask)
+            if self._log.is_open:
+                poll.register(self._log, select.POLLIN)
             if self._verdict is None:
                 poll.register(self._zygote, select.POLLIN)
             else:
@@ -203,8 +213,10 @@ class Session:
             ready = {descriptor for descriptor, _ in poll.poll(remaining * 1000)}
             if self._stream.fileno() in ready:
                 return
-            if ready:
+            if self._verdict is None and self._zygote.fileno() in ready:
                 self._take_event()
+            elif ready:
+                self._log.drain()
             elif self._verdict is not None:
                 raise _GoneError
 

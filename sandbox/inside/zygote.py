@@ -27,7 +27,6 @@ from sandbox.limits import Limits
 from sandbox.wire import Channel, encode
 
 MOST_CONTROL_BYTES = 1 << 20
-LOG_READ_BYTES = 1 << 16
 SCRATCH_FILES_OF_FULL_SIZE = 4
 
 
@@ -57,9 +56,6 @@ class Running:
     serial: int
     pid: int
     pidfd: int
-    log_read: int
-    log_bytes: int
-    log: bytearray
     scratch: str
 
 
@@ -179,8 +175,6 @@ class Zygote:
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             running = self._running
-            if running is not None and running.log_read in ready and not self._keep_log(running):
-                poll.unregister(running.log_read)
             if running is not None and running.pidfd in ready:
                 poll.unregister(running.pidfd)
                 control.send(encode(self._exit_event(running)))
@@ -194,20 +188,22 @@ class Zygote:
             if message["do"] == "open":
                 started = self._open(message, control)
                 poll.register(started.pidfd, select.POLLIN)
-                poll.register(started.log_read, select.POLLIN)
             elif running is not None:
-                for descriptor in (running.pidfd, running.log_read):
-                    with contextlib.suppress(KeyError):  # already over, or its log already at its end
-                        poll.unregister(descriptor)
+                with contextlib.suppress(KeyError):  # already over
+                    poll.unregister(running.pidfd)
                 self._close(running, control)
 
     def _open(self, message: Mapping[str, Any], control: Channel) -> Running:
+        """Fork a guest that talks and prints to the caller directly.
+
+        Nothing that a guest says may pass through this process: guests are forked from it and would find in
+        their memory what an earlier one has seen.
+        """
         limits = Limits(**message["limits"])
+        log_write = control.descriptors.pop()
         end = socket.socket(fileno=control.descriptors.pop())
         end.setblocking(True)
         scratch = self._fresh_scratch(limits)
-        log_read, log_write = os.pipe()
-        os.set_blocking(log_read, False)
         pid = os.fork()
         if pid == 0:
             guest.run(self._plan, limits, Channel(end), (log_write, scratch), self._arrays)
@@ -217,21 +213,9 @@ class Zygote:
             serial=message["serial"],
             pid=pid,
             pidfd=os.pidfd_open(pid),
-            log_read=log_read,
-            log_bytes=limits.log_bytes,
-            log=bytearray(),
             scratch=scratch,
         )
         return self._running
-
-    def _keep_log(self, running: Running) -> bool:
-        """Read what the guest printed, keep the beginning; False at the end."""
-        try:
-            data = os.read(running.log_read, LOG_READ_BYTES)
-        except BlockingIOError:
-            return True
-        running.log += data[: max(0, running.log_bytes - len(running.log))]
-        return bool(data)
 
     def _exit_event(self, running: Running) -> dict[str, object]:
         _, status = os.waitpid(running.pid, 0)
@@ -244,15 +228,9 @@ class Zygote:
 
     def _close(self, running: Running, control: Channel) -> None:
         self._kill_all()
-        drained = False
-        while not drained:
-            before = len(running.log)
-            drained = not self._keep_log(running) or len(running.log) == before
-        os.close(running.log_read)
         os.close(running.pidfd)
         self._running = None
-        log = running.log.decode(errors="replace")
-        control.send(encode({"event": "closed", "serial": running.serial, "log": log}))
+        control.send(encode({"event": "closed", "serial": running.serial}))
         self._clear_scratch(running.scratch)
 
     def _kill_all(self) -> None:

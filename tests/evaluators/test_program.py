@@ -227,3 +227,8 @@ def test_nonlocal_names_are_those_of_the_function_around() -> None:
     renamed = renamed.replace("return n", "return k")
     assert normalised_digest(source, entry="plan") == normalised_digest(renamed, entry="plan")
     assert normalised_digest(source, entry="plan") != normalised_digest(other, entry="plan")
+
+
+def test_an_integer_too_long_to_print_has_a_digest_too() -> None:
+    long, other = (f"def f():\n    return 0x1{'0' * 6000}{end}\n" for end in "01")
+    assert normalised_digest(long, entry="f") != normalised_digest(other, entry="f")

@@ -106,3 +106,10 @@ def test_depth_is_bounded() -> None:
     assert look(body("x = " + "+".join("1" * 50))) is None
     assert look(body("x = " + "+".join("1" * 500))) == "line 2: is nested more than 100 levels deep"
     assert look(body("x = " + "-" * 50_000 + "1")) == "does not parse: nested too deeply to be parsed"
+
+
+def test_a_default_too_long_to_print_is_a_reason_and_no_error() -> None:
+    source = f"def plan(b=0x1{'0' * 6000}):\n    return 0\n"
+    reason = screen(source, entry="plan", parameters=("a",), allowed_imports=frozenset())
+    assert reason is not None
+    assert "plan must take (a)" in reason

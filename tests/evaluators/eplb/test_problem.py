@@ -157,3 +157,10 @@ def test_a_trace_of_the_wrong_shape_is_one_clear_error(tmp_path: Any) -> None:
     (tmp_path / "text.npz").write_text("not an npz")
     with pytest.raises(ProblemError, match=r"text\.npz"):
         load_problem("eplb", str(tmp_path / "text.npz"))
+
+
+def test_a_hopelessly_slow_program_ends_early(problem: Eplb) -> None:
+    guest = InProcess(fixed, lambda call: 0.9)
+    with pytest.raises(RefusedError, match="planning takes"):
+        problem.play(stream(), guest)
+    assert len(guest.calls) < 10
