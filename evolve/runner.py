@@ -93,10 +93,11 @@ class Runner:
     def replay(self) -> None:
         """Tell the search all that the archive remembers; what was in flight is dispatched when it goes on."""
         self._earlier_seconds = self._archive.run_by_id(self._run_id).elapsed_seconds
-        for candidate, record in self._archive.history(self._run_id):
+        for remembered, record in self._archive.history(self._run_id):
             assert record.evaluation is not None
-            _refuse_failed_seed(_as_new(candidate), record.planned, record.evaluation)
-            self._evolution.tell(_as_new(candidate), record.planned, record.evaluation)
+            candidate = _as_new(remembered)
+            _refuse_failed_seed(candidate, record.planned, record.evaluation)
+            self._evolution.tell(candidate, record.planned, record.evaluation)
             self._spent += record.planned.purpose is not Purpose.FINAL
         for record in self._archive.unfinished(self._run_id):
             if record.planned.purpose is Purpose.FINAL:

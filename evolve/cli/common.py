@@ -35,6 +35,14 @@ DB_OPTION = click.option(
     help="Archive to read.",
 )
 RUN_OPTION = click.option("--run", "run_name", metavar="RUN", help="Which run.  [default: the newest]")
+DOCUMENT_FORMAT_OPTION = click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to write it.",
+)
 FORMAT_OPTION = click.option(
     "--format",
     "fmt",

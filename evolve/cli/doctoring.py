@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import click
 
-from evolve.cli.common import DB_OPTION, show, show_json
+from evolve.cli.common import DB_OPTION, DOCUMENT_FORMAT_OPTION, show, show_json
 
 
 @click.command()
 @DB_OPTION
-@click.option(
-    "--format",
-    "fmt",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to write it.",
-)
+@DOCUMENT_FORMAT_OPTION
 @click.pass_context
 def doctor(ctx: click.Context, db: str, fmt: str) -> int:
     """Test Python, Ray, the database, every layer of the sandbox, and what kernels would need.

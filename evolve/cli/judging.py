@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from evolve.cli.common import show, show_json
+from evolve.cli.common import DOCUMENT_FORMAT_OPTION, show, show_json
 
 
 @click.command()
@@ -23,14 +23,7 @@ from evolve.cli.common import show, show_json
 @click.option(
     "--workload", default="generated", show_default=True, metavar="generated|FILE", help="What to measure on."
 )
-@click.option(
-    "--format",
-    "fmt",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to write it.",
-)
+@DOCUMENT_FORMAT_OPTION
 @click.pass_context
 def score(ctx: click.Context, problem: str, file: str, split: str, seed: int, workload: str, fmt: str) -> int:
     """Judge the program in FILE on PROBLEM; exit 0 when its outcome is ok, 1 otherwise.

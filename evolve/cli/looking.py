@@ -9,6 +9,7 @@ import click
 
 from evolve.cli.common import (
     DB_OPTION,
+    DOCUMENT_FORMAT_OPTION,
     FORMAT_OPTION,
     RUN_OPTION,
     candidate_number,
@@ -95,7 +96,7 @@ def leaderboard(
 @click.argument("candidate")
 @RUN_OPTION
 @DB_OPTION
-@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
+@DOCUMENT_FORMAT_OPTION
 @click.option("--source", is_flag=True, help="Write the program alone, byte for byte.")
 @click.pass_context
 def show_command(ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str, source: bool) -> None:
@@ -138,7 +139,7 @@ def diff(ctx: click.Context, candidate: str, other: str | None, run_name: str | 
 @click.argument("candidate")
 @RUN_OPTION
 @DB_OPTION
-@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
+@DOCUMENT_FORMAT_OPTION
 @click.pass_context
 def lineage(ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str) -> None:
     """Show the steps from the seeds to CANDIDATE: what was changed, what it scored."""
