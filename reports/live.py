@@ -109,15 +109,21 @@ def live_view(
     return Panel(Group(*parts), title=title, title_align="left", padding=(0, 1))
 
 
-def _budget(progress: Progress) -> RenderableType:
-    rate = f"{progress.evaluations_per_second:.1f}/s" if progress.evaluations_per_second > 0 else "–/s"
-    busy = f"{count(progress.in_flight)} in flight on {count(progress.workers, 'worker')}"
+def _used(progress: Progress) -> tuple[str, str]:
+    """Time and evaluations used, each with what was granted if there is a limit."""
     spent = duration(progress.elapsed_seconds)
     if progress.budget_seconds is not None:
         spent += f" of {duration(progress.budget_seconds)}"
     done = count(progress.evaluations_done)
     if progress.budget_evaluations is not None:
         done += f" of {count(progress.budget_evaluations)}"
+    return spent, done
+
+
+def _budget(progress: Progress) -> RenderableType:
+    rate = f"{progress.evaluations_per_second:.1f}/s" if progress.evaluations_per_second > 0 else "–/s"
+    busy = f"{count(progress.in_flight)} in flight on {count(progress.workers, 'worker')}"
+    spent, done = _used(progress)
     facts = Text(f"{spent} · {done} evaluations · {rate} · {busy}")
     if progress.fraction is None:
         return Group(Text("no limit: runs until it is stopped"), facts)
@@ -235,12 +241,7 @@ def _leaders(run: RunRecord, leaders: Sequence[Standing]) -> Listing:
 
 def heartbeat_line(run: RunRecord, best: Standing | None, progress: Progress) -> str:
     """One line a minute where there is no terminal to draw on."""
-    spent = duration(progress.elapsed_seconds)
-    if progress.budget_seconds is not None:
-        spent += f" of {duration(progress.budget_seconds)}"
-    done = count(progress.evaluations_done)
-    if progress.budget_evaluations is not None:
-        done += f" of {count(progress.budget_evaluations)}"
+    spent, done = _used(progress)
     words = outcome_words(tally(run)) or "nothing yet"
     standing = f"best {_scored(run, best)}" if best is not None else "no best yet"
     rate = f"{progress.evaluations_per_second:.1f}/s"
