@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 
 import numpy as np
 
 from evaluators.model import Outcome
-from evaluators.problem import Array, Clock, RefusedError, Reply
-from sandbox import Buffer, Ending, Limits, Sandbox, Session, Value
+from evaluators.problem import Arguments, Clock, RefusedError, Reply
+from evaluators.replies import Array, Expected, faults
+from sandbox import Buffer, Ending, Session, Value
 
 _OUTCOMES = {
     Ending.RAISED: Outcome.CRASHED,
@@ -20,22 +21,57 @@ _OUTCOMES = {
 }
 
 
-class SandboxGuest:
+class CheckedGuest(ABC):
+    """Holds every reply to its declared form; where the reply comes from is for subclasses to say.
+
+    Args:
+        off: names of checks that an audit has switched off.
+    """
+
+    def __init__(self, off: frozenset[str] = frozenset()) -> None:
+        self._off = off
+        self._calls = 0
+
+    @abstractmethod
+    def ask(self, arguments: Arguments, timeout_seconds: float) -> tuple[object, float]:
+        """Get a reply, unchecked, and the seconds that it took.
+
+        Raises:
+            RefusedError: there is none.
+        """
+
+    def call(self, arguments: Arguments, timeout_seconds: float, expected: Expected) -> Reply:
+        """See `evaluators.problem.Guest`."""
+        self._calls += 1
+        value, seconds = self.ask(arguments, timeout_seconds)
+        fault = next(faults(value, expected, self._off), None)
+        if fault:
+            raise RefusedError(Outcome.WRONG, f"call {self._calls}: {fault.reason}", check=fault.check)
+        return Reply(value=np.asarray(value), seconds=seconds)
+
+    def refuse(self, check: str, outcome: Outcome, reason: str) -> None:
+        """See `evaluators.problem.Guest`."""
+        if check not in self._off:
+            raise RefusedError(outcome, reason, check=check)
+
+
+class SandboxGuest(CheckedGuest):
     """A program in a sandbox session, for as long as one workload lasts."""
 
-    def __init__(self, sandbox: Sandbox, source: str, entry: str, limits: Limits, clock: Clock) -> None:
-        self._session: Session = sandbox.open(source, entry, limits)
+    def __init__(self, session: Session, clock: Clock, off: frozenset[str] = frozenset()) -> None:
+        super().__init__(off)
+        self._session = session
         self._clock = clock
 
-    def call(self, arguments: Mapping[str, Array | int | float | str | None], timeout_seconds: float) -> Reply:
-        """See `evaluators.problem.Guest`."""
+    def ask(self, arguments: Arguments, timeout_seconds: float) -> tuple[object, float]:
+        """Call the program; the time is the judge's, around request and reply."""
         values = {name: _to_wire(value) for name, value in arguments.items()}
         started = self._clock()
         execution = self._session.call(values, timeout_seconds=timeout_seconds)
         seconds = self._clock() - started
         if execution.ending is not Ending.REPLIED:
             raise RefusedError(_OUTCOMES[execution.ending], execution.reason or execution.ending.value)
-        return Reply(value=_from_wire(execution.value), seconds=seconds)
+        return _from_wire(execution.value), seconds
 
     def close(self) -> str:
         """End the program and everything it started; returns what it printed, truncated."""

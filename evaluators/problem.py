@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluators.model import Metric, Outcome, Split
+from evaluators.replies import Array, Expected
 from sandbox import Limits
 from seeds import Seed
 
-Array = NDArray[Any]
 Clock = Callable[[], float]
+Arguments = Mapping[str, Array | int | float | str | None]
 
 
 class ProblemError(RuntimeError):
@@ -22,30 +22,46 @@ class ProblemError(RuntimeError):
 
 
 class RefusedError(Exception):
-    """A candidate failed on a workload. It is data, not a fault of ours: the judge turns it into an outcome."""
+    """A candidate failed on a workload. It is data, not a fault of ours: the judge turns it into an outcome.
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
+    Args:
+        outcome: what it is recorded as.
+        reason: why, in one line.
+        check: name of the check that it failed; empty where it did not answer at all.
+    """
+
+    def __init__(self, outcome: Outcome, reason: str, *, check: str = "") -> None:
         super().__init__(reason)
         self.outcome = outcome
         self.reason = reason
+        self.check = check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a guest program answered: an array or JSON, unchecked, and how long it took in seconds."""
+    """What a guest program answered: a read-only array of the declared form, and the time it took in seconds."""
 
-    value: Any
+    value: Array
     seconds: float
 
 
 class Guest(Protocol):
     """A program in its sandbox, in a fresh process; its module state lasts as long as the guest."""
 
-    def call(self, arguments: Mapping[str, Array | int | float | str | None], timeout_seconds: float) -> Reply:
-        """Call the program's entry with keywords.
+    def call(self, arguments: Arguments, timeout_seconds: float, expected: Expected) -> Reply:
+        """Call the program's entry with keywords, and hold its reply to the declared form.
 
         Raises:
-            RefusedError: the program did not answer; carries the outcome and the reason.
+            RefusedError: the program did not answer, or not in this form.
+        """
+
+    def refuse(self, check: str, outcome: Outcome, reason: str) -> None:
+        """Refuse the program by one of the checks that its problem declares beside the form of replies.
+
+        Returns only where an audit has switched off that very check.
+
+        Raises:
+            RefusedError: always, but for that.
         """
 
 
@@ -107,6 +123,7 @@ class Declaration:
         limits: what one guest process may use.
         preload: modules that a sandbox imports once, before any candidate.
         race_after: how many workloads a candidate is always given before it may be raced out.
+        checks: names of the checks that `Problem.play` makes itself, by `Guest.refuse`.
     """
 
     name: str
@@ -124,6 +141,20 @@ class Declaration:
     limits: Limits
     preload: tuple[str, ...]
     race_after: int
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """A change of workload and replies together that must leave the objective as it was (a metamorphic relation).
+
+    Args:
+        name: what is changed, such as ``"relabel experts"``.
+        change: gives the changed workload, and the function that changes one call's reply to fit.
+    """
+
+    name: str
+    change: Callable[[Any, np.random.Generator], tuple[Any, Callable[[Array], Array]]]
 
 
 class Problem(Protocol):
@@ -144,6 +175,10 @@ class Problem(Protocol):
     @property
     def digest(self) -> str:
         """Digest of everything that defines the workload set except a run's secret."""
+
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """Metamorphic relations that the measure must satisfy; an audit tries them."""
 
     def workloads(self, split: Split, seed: bytes) -> Sequence[Workload]:
         """Draw a block of workloads, the cheapest first; a function of its arguments alone."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from evaluators.model import Metric, Outcome, Split
-from evaluators.problem import Declaration, Descriptor, Guest, Measured, RefusedError
+from evaluators.model import Metric, Split
+from evaluators.problem import Declaration, Descriptor, Guest, Measured, Relation
+from evaluators.replies import Expected
 from sandbox import Limits
 from seeds import Seed
 
@@ -81,6 +81,11 @@ class Trivial:
         """Digest of the workload set."""
         return f"trivial-{self._workloads}"
 
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """Order does not matter."""
+        return (Relation(name="reverse", change=lambda size, rng: (size, lambda value: value[::-1])),)
+
     def workloads(self, split: Split, seed: bytes) -> Sequence[Size]:
         """Sizes drawn from the seed."""
         del split
@@ -90,13 +95,9 @@ class Trivial:
         """Ask twice."""
         series, seconds = [], []
         for _ in range(2):
-            reply = guest.call({"size": workload.size}, 1.0)
-            value: Any = reply.value
-            if not isinstance(value, np.ndarray) or value.shape != (workload.size,):
-                raise RefusedError(Outcome.WRONG, f"expected shape {(workload.size,)}")
-            if value.dtype != np.float64 or not np.isfinite(value).all():
-                raise RefusedError(Outcome.WRONG, "expected finite float64")
-            series.append(-float(np.abs(value - 0.5).mean()))
+            expected = Expected(what="the answer", dtype="float64", shape=(workload.size,))
+            reply = guest.call({"size": workload.size}, 1.0, expected)
+            series.append(-float(np.abs(reply.value - 0.5).mean()))
             seconds.append(reply.seconds)
         return Measured(
             series=tuple(series), metrics={"distance": -series[-1], "call_ms": 1000 * float(np.mean(seconds))}

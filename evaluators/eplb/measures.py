@@ -6,32 +6,47 @@ A plan is an int32 array ``(layers, slots)``: which expert sits in each slot; sl
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evaluators.replies import Expected, Rule
 
 Plan = NDArray[np.int32]
 Loads = NDArray[np.floating[Any]]
 Values = NDArray[np.float64]
 
 
-def fault_of(value: object, layers: int, experts: int, num_slots: int) -> str | None:
-    """Why a reply is not a legal plan, in one line, or None when it is legal."""
-    if not isinstance(value, np.ndarray):
-        return f"the plan must be an int32 array, not {type(value).__name__}"
-    if value.dtype != np.dtype(np.int32):
-        return f"the plan must have dtype int32, not {value.dtype.name}"
-    if value.shape != (layers, num_slots):
-        return f"the plan must have shape {(layers, num_slots)}, not {value.shape}"
-    low, high = int(value.min()), int(value.max())
-    if low < 0 or high >= experts:
-        return f"expert ids must lie in 0..{experts - 1}, found {low if low < 0 else high}"
-    copies = copies_of(value, experts)
-    if not copies.all():
-        layer, expert = np.argwhere(copies == 0)[0]
-        return f"expert {expert} has no slot in layer {layer}"
-    return None
+def plan_form(layers: int, experts: int, num_slots: int) -> Expected:
+    """The form of a legal plan: int32 ``(layers, num_slots)``, ids in range, every expert somewhere in each layer."""
+    return Expected(
+        what="the plan",
+        dtype="int32",
+        shape=(layers, num_slots),
+        low=0,
+        high=experts - 1,
+        values="expert ids",
+        rules=(Rule(name="every expert has a slot", fault=partial(_missing_expert, experts), spoil=_drop_an_expert),),
+    )
+
+
+def _missing_expert(experts: int, plan: Plan) -> str | None:
+    copies = copies_of(plan, experts)
+    if copies.all():
+        return None
+    layer, expert = np.argwhere(copies == 0)[0]
+    return f"expert {expert} has no slot in layer {layer}"
+
+
+def _drop_an_expert(plan: Plan, rng: np.random.Generator) -> Plan:
+    """Give all slots of one expert in one layer to another."""
+    layer = int(rng.integers(len(plan)))
+    lost, heir = rng.choice(np.unique(plan[layer]), size=2, replace=False)
+    spoilt = plan.copy()
+    spoilt[layer][spoilt[layer] == lost] = heir
+    return spoilt
 
 
 def copies_of(plan: Plan, experts: int) -> NDArray[np.int64]:

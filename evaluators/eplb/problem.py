@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 import seeds
-from evaluators.eplb.measures import Plan, balance, balance_ceiling, fault_of, moved
+from evaluators.eplb.measures import Plan, balance, balance_ceiling, moved, plan_form
 from evaluators.eplb.oracle import keep_where_it_pays
+from evaluators.eplb.relations import RELATIONS
 from evaluators.model import Metric, Outcome, Split
-from evaluators.problem import Declaration, Descriptor, Guest, Measured, RefusedError
+from evaluators.problem import Declaration, Descriptor, Guest, Measured, Relation
 from evaluators.workloads.stream import LoadStream
 from sandbox import Limits
 from seeds import Seed
@@ -29,6 +30,9 @@ PATIENCE = 4.0
 
 REFERENCE_SEED = "deepseek_global"
 """The seed that the reference shows the true next window to."""
+
+TIME_GATE = "time gate"
+"""Name of the check that planning is quick enough."""
 
 FOLDER = Path(seeds.__file__).parent / "eplb"
 
@@ -60,6 +64,7 @@ DECLARATION = Declaration(
     limits=Limits(memory_bytes=2 << 30, load_seconds=5.0, reply_bytes=4 << 20),
     preload=("numpy",),
     race_after=4,
+    checks=(TIME_GATE,),
 )
 
 
@@ -95,6 +100,11 @@ class Eplb:
         """Digest of the workload set's definition."""
         return self._digest
 
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """What may be renamed, reordered or scaled without effect."""
+        return RELATIONS
+
     def workloads(self, split: Split, seed: bytes) -> Sequence[LoadStream]:
         """Draw the streams of a block."""
         return self._draw(split, seed)
@@ -114,7 +124,7 @@ class Eplb:
             balances.append(reached)
             shares.append(share)
             seconds.append(took)
-            _check_gate(seconds, stream)
+            _check_gate(seconds, stream, guest)
             series.append(reached - MIGRATION_COST * share)
             previous = plan
         return Measured(
@@ -170,14 +180,12 @@ class Eplb:
                 "num_nodes": stream.num_nodes,
             },
             timeout_seconds=max(PATIENCE * stream.gate_seconds, 1.0),
+            expected=plan_form(layers, experts, stream.num_slots),
         )
-        fault = fault_of(reply.value, layers, experts, stream.num_slots)
-        if fault:
-            raise RefusedError(Outcome.WRONG, f"window {window - stream.warm_windows}: {fault}")
         return np.array(reply.value, dtype=np.int32), reply.seconds
 
 
-def _check_gate(seconds: Sequence[float], stream: LoadStream) -> None:
+def _check_gate(seconds: Sequence[float], stream: LoadStream, guest: Guest) -> None:
     """Refuse a program that plans too slowly: the mean call without the slowest tenth must keep the gate.
 
     Checked after every call as if the calls to come took no time, so that a hopeless program ends early.
@@ -187,7 +195,8 @@ def _check_gate(seconds: Sequence[float], stream: LoadStream) -> None:
     spent = sum(sorted(seconds)[: max(0, len(seconds) - dropped)])
     if spent > counted * stream.gate_seconds:
         mean = spent / max(1, len(seconds) - dropped)
-        raise RefusedError(
+        guest.refuse(
+            TIME_GATE,
             Outcome.TIMEOUT,
             f"planning takes {1000 * mean:.0f} ms per window, the gate is {1000 * stream.gate_seconds:.0f} ms",
         )

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluators.eplb.measures import balance, balance_ceiling, copies_of, fault_of, gpu_loads, moved
+from evaluators.eplb.measures import balance, balance_ceiling, copies_of, gpu_loads, moved, plan_form
 from evaluators.eplb.oracle import keep_where_it_pays, relabel
+from evaluators.replies import faults
 
 
 def plan_of(*rows: list[int]) -> np.ndarray:
@@ -55,13 +56,12 @@ def test_a_second_copy_on_the_same_gpu_counts() -> None:
     ],
 )
 def test_illegal_plans_are_refused_with_the_reason(value: object, words: str) -> None:
-    fault = fault_of(value, 1, 3, 4)
-    assert fault is not None
-    assert words in fault
+    fault = next(faults(value, plan_form(1, 3, 4)))
+    assert words in fault.reason
 
 
 def test_a_legal_plan_has_no_fault() -> None:
-    assert fault_of(plan_of([0, 1, 2, 0]), 1, 3, 4) is None
+    assert not list(faults(plan_of([0, 1, 2, 0]), plan_form(1, 3, 4)))
 
 
 @settings(max_examples=40, deadline=None)

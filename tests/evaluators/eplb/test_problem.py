@@ -9,25 +9,27 @@ import pytest
 from evaluators.eplb.measures import balance
 from evaluators.eplb.problem import HISTORY_WINDOWS, MIGRATION_COST, PATIENCE, Eplb
 from evaluators.eplb.suite import make_problem
+from evaluators.guest import CheckedGuest
 from evaluators.model import Outcome, Split
-from evaluators.problem import ProblemError, RefusedError, Reply
+from evaluators.problem import ProblemError, RefusedError
 from evaluators.registry import load_problem
 from evaluators.workloads.stream import LoadStream
 
 Plan = Callable[..., Any]
 
 
-class InProcess:
+class InProcess(CheckedGuest):
     """A guest without a sandbox: calls a function of the test's own and says how long it took."""
 
     def __init__(self, plan: Plan, seconds: Callable[[int], float] = lambda call: 0.001) -> None:
+        super().__init__()
         self._plan = plan
         self._seconds = seconds
         self.calls: list[Mapping[str, Any]] = []
 
-    def call(self, arguments: Mapping[str, Any], timeout_seconds: float) -> Reply:
+    def ask(self, arguments: Mapping[str, Any], timeout_seconds: float) -> tuple[object, float]:
         self.calls.append({**arguments, "timeout": timeout_seconds})
-        return Reply(value=self._plan(**arguments), seconds=self._seconds(len(self.calls)))
+        return self._plan(**arguments), self._seconds(len(self.calls))
 
 
 def stream(windows: int = 24, gate_seconds: float = 0.15) -> LoadStream:
@@ -95,7 +97,7 @@ def test_previous_is_the_judges_own_copy(problem: Eplb) -> None:
         (lambda **_: fixed() * 0, "has no slot"),
         (lambda **_: fixed() + 1, "expert ids"),
         (lambda **_: fixed().tolist(), "int32 array, not list"),
-        (lambda **_: None, "int32 array, not NoneType"),
+        (lambda **_: None, "array of int32, not None"),
     ],
 )
 def test_an_illegal_plan_is_wrong_whenever_it_comes(problem: Eplb, broken: Plan, words: str) -> None:
@@ -107,7 +109,7 @@ def test_an_illegal_plan_is_wrong_whenever_it_comes(problem: Eplb, broken: Plan,
     with pytest.raises(RefusedError, match=words) as caught:
         problem.play(stream(), InProcess(late))
     assert caught.value.outcome is Outcome.WRONG
-    assert "window 7" in caught.value.reason
+    assert "call 8" in caught.value.reason
 
 
 def test_the_gate_holds_for_the_mean_without_the_slowest_tenth(problem: Eplb) -> None:
