@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -134,6 +134,15 @@ class Judge:
         """Draw and mark a whole block."""
         marked = tuple(self.mark(workload) for workload in self.draw(split, number))
         return Block(split=split, number=number, standards=marked)
+
+    def guest(self, source: str) -> AbstractContextManager[Guest]:
+        """A program in a fresh sandboxed process, for as long as the context lasts; for audits."""
+        return self._guest(source, [])
+
+    @property
+    def layers(self) -> Mapping[str, str]:
+        """What the sandbox enforces here, by layer."""
+        return self._sandbox.layers
 
     def evaluate(self, source: str, block: Block, *, rival: Sequence[float] | None = None) -> Evaluation:
         """Judge one program on a block.

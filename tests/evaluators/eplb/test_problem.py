@@ -96,7 +96,7 @@ def test_previous_is_the_judges_own_copy(problem: Eplb) -> None:
         (lambda **_: fixed()[:, :5], "shape"),
         (lambda **_: fixed() * 0, "has no slot"),
         (lambda **_: fixed() + 1, "expert ids"),
-        (lambda **_: fixed().tolist(), "int32 array, not list"),
+        (lambda **_: fixed().tolist(), "array of int32, not list"),
         (lambda **_: None, "array of int32, not None"),
     ],
 )

@@ -1,0 +1,224 @@
+"""Attacks by replies alone: corrupted ones, lazy ones, checks switched off, and relations that must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from evaluators.audit.corruptions import Corruption, corruptions
+from evaluators.audit.court import Court, Trial, replayed
+from evaluators.audit.findings import Finding, Part, Verdict
+from evaluators.audit.guests import Exchange
+from evaluators.judge import CEILING, SCREEN, Judge
+from evaluators.model import Outcome
+from evaluators.problem import Measured, Problem
+from evaluators.replies import Array
+
+TRIES = 24
+"""How many draws of a corruption are tried before a check is called idle."""
+
+SLACK = 1e-9
+"""How far two objectives that must be equal may lie apart, relative to their size: rounding only."""
+
+NEARLY = 0.95
+"""Share of its time limit that a slow reply takes."""
+
+
+def corrupted(court: Court) -> Iterator[Finding]:
+    """Spoil one honest reply at a time, in every way there is; each must be refused by a declared check."""
+    _, exchanges = court.record()
+    for corruption in corruptions(exchanges[0].expected):
+        rng = court.rng(f"corrupt {corruption.name}")
+        call = int(rng.integers(len(exchanges)))
+        spoilt = corruption.spoil(exchanges[call].value, rng)
+        if _same(spoilt, exchanges[call].value):
+            yield Finding(
+                part=Part.CORRUPTED,
+                name=corruption.name,
+                verdict=Verdict.SKIPPED,
+                expected="refused",
+                found="does not change this reply",
+            )
+            continue
+        trial = court.try_replies(replayed(exchanges, {call: spoilt}))
+        held = trial.refused is not None and trial.refused.check in exchanges[call].expected.checks
+        yield _finding(Part.CORRUPTED, corruption.name, held, expected="refused", found=str(trial))
+
+
+def lazy(court: Court) -> Iterator[Finding]:
+    """Replies that need no thought must be refused, or be worth no more than the baseline's."""
+    measured, exchanges = court.record()
+    for name, lie in LIES.items():
+        answers = {index: lie(exchange) for index, exchange in enumerate(exchanges)}
+        trial = court.try_replies(replayed(exchanges, dict(answers)))
+        limit = measured.objective + SLACK * max(1.0, abs(measured.objective))
+        held = trial.refused is not None or (trial.measured is not None and trial.measured.objective <= limit)
+        expected = f"refused, or no better than the baseline's {measured.objective:.6g}"
+        yield _finding(Part.LINT, name, held, expected=expected, found=str(trial))
+
+
+def _passed_through(exchange: Exchange) -> object:
+    arrays = [value for value in exchange.arguments.values() if isinstance(value, np.ndarray)]
+    return arrays[0] if arrays else next(iter(exchange.arguments.values()))
+
+
+def _fitted(exchange: Exchange) -> object:
+    """The first argument, bent into the right type, shape and range."""
+    expected = exchange.expected
+    value = np.resize(np.asarray(_passed_through(exchange), dtype=np.float64), expected.shape)
+    return np.clip(value, expected.low, expected.high).astype(expected.dtype)
+
+
+def _fill(number: float) -> Callable[[Exchange], object]:
+    return lambda exchange: np.full(exchange.expected.shape, number, dtype=exchange.expected.dtype)
+
+
+def _edge(which: str) -> Callable[[Exchange], object]:
+    return lambda exchange: np.full_like(exchange.value, getattr(exchange.expected, which) or 0)
+
+
+def _without_the_commonest(exchange: Exchange) -> object:
+    values, counts = np.unique(exchange.value, return_counts=True)
+    commonest = values[counts.argmax()]
+    other = values[0] if values[0] != commonest else values[-1]
+    return np.where(exchange.value == commonest, other, exchange.value)
+
+
+LIES: dict[str, Callable[[Exchange], object]] = {
+    "zeros": _fill(0),
+    "ones": _fill(1),
+    "the lowest value everywhere": _edge("low"),
+    "the highest value everywhere": _edge("high"),
+    "an argument as it came": _passed_through,
+    "an argument bent into the form": _fitted,
+    "the commonest value dropped": _without_the_commonest,
+}
+
+
+def relations(court: Court) -> Iterator[Finding]:
+    """Change workload and replies together in ways that must not matter, and measure again."""
+    measured, exchanges = court.record()
+    again = court.try_replies(replayed(exchanges))
+    yield _equal("the same replies again", measured, again)
+    for relation in court.problem.relations:
+        workload, change = relation.change(court.workload, court.rng(relation.name))
+        changed: dict[int, object] = {
+            index: np.ascontiguousarray(change(exchange.value)) for index, exchange in enumerate(exchanges)
+        }
+        yield _equal(relation.name, measured, court.try_replies(replayed(exchanges, changed), workload=workload))
+    if not court.problem.relations:
+        yield Finding(
+            part=Part.RELATIONS,
+            name="further relations",
+            verdict=Verdict.SKIPPED,
+            expected="the same objective",
+            found="the problem declares none",
+        )
+
+
+def _equal(name: str, measured: Measured, trial: Trial) -> Finding:
+    expected = f"an objective of {measured.objective:.9g}"
+    if trial.measured is None:
+        return _finding(Part.RELATIONS, name, False, expected=expected, found=str(trial))
+    apart = abs(trial.measured.objective - measured.objective)
+    held = apart <= SLACK * max(1.0, abs(measured.objective))
+    return _finding(Part.RELATIONS, name, held, expected=expected, found=f"{apart:.1e} away from it")
+
+
+def switched_off(court: Court, other_judge: Callable[[Problem, frozenset[str]], Judge]) -> Iterator[Finding]:
+    """Switch off each check alone: something must get through that was refused before, or the check is idle."""
+    _, exchanges = court.record()
+    expected = exchanges[0].expected
+    for check in expected.checks:
+        yield _form_check(court, exchanges, check, corruptions(expected))
+    for check in court.problem.declaration.checks:
+        yield _own_check(court, exchanges, check)
+    yield _ceiling(court, other_judge)
+
+
+def _form_check(court: Court, exchanges: Sequence[Exchange], check: str, ways: Sequence[Corruption]) -> Finding:
+    """Find a corruption that this check alone stands against; prefer one that is then accepted to one that breaks."""
+    breaks = ""
+    for corruption in ways:
+        rng = court.rng(f"off {check} {corruption.name}")
+        for attempt in range(TRIES):
+            calls = [int(rng.integers(len(exchanges)))] if attempt % 2 else range(len(exchanges))
+            changed = {call: corruption.spoil(exchanges[call].value, rng) for call in calls}
+            on = court.try_replies(replayed(exchanges, dict(changed)))
+            if on.refused is None or on.refused.check != check:
+                break
+            without = court.try_replies(replayed(exchanges, dict(changed)), frozenset({check}))
+            if without.measured is not None:
+                return _passes(check, corruption.name, without)
+            if without.broke is not None and not breaks:
+                breaks = f"{corruption.name}: {without}"
+    idle = "idle: whatever it refuses is refused without it as well"
+    return _finding(
+        Part.CHECKS, check, bool(breaks), expected="something gets through without it", found=breaks or idle
+    )
+
+
+def _passes(check: str, name: str, trial: Trial) -> Finding:
+    return _finding(Part.CHECKS, check, True, expected="something gets through without it", found=f"{name}: {trial}")
+
+
+def _own_check(court: Court, exchanges: Sequence[Exchange], check: str) -> Finding:
+    """A problem's own check of what replies cost: honest ones that come just within the time limit of each call."""
+
+    def slow(call: int, arguments: object, timeout_seconds: float) -> tuple[object, float]:
+        del arguments
+        return exchanges[call % len(exchanges)].value, NEARLY * timeout_seconds
+
+    on, without = court.try_replies(slow), court.try_replies(slow, frozenset({check}))
+    if on.refused is not None and on.refused.check == check and without.measured is not None:
+        return _passes(check, "honest replies, each just within its time limit", without)
+    found = f"nothing that an audit knows is stopped by it alone (slow replies: {on}; without it: {without})"
+    return _finding(Part.CHECKS, check, False, expected="something gets through without it", found=found)
+
+
+def _ceiling(court: Court, other_judge: Callable[[Problem, frozenset[str]], Judge]) -> Finding:
+    """Plant a fault in the evaluator that inflates the objective; only the proven ceiling can notice."""
+    outcomes = []
+    block = replace(court.block, standards=court.block.standards[:1])
+    for off in (frozenset({SCREEN}), frozenset({SCREEN, CEILING})):
+        judge = other_judge(cast(Problem, _Inflated(court.problem, block.standards[0].ceiling)), off)
+        try:
+            outcomes.append(judge.evaluate(court.honest.source, block).outcome)
+        finally:
+            judge.close()
+    held = outcomes == [Outcome.QUARANTINED, Outcome.OK]
+    found = f"an inflated objective: {outcomes[0].value} with it, {outcomes[1].value} without"
+    return _finding(Part.CHECKS, CEILING, held, expected="quarantined with it, ok without", found=found)
+
+
+class _Inflated:
+    """A problem with a planted fault: whatever it measures lies beyond the ceiling."""
+
+    def __init__(self, problem: Problem, ceiling: float) -> None:
+        self._problem = problem
+        self._ceiling = ceiling
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._problem, name)
+
+    def play(self, workload: object, guest: object) -> Measured:
+        measured = self._problem.play(workload, guest)  # type: ignore[arg-type]
+        excess = self._ceiling - measured.objective + 1e-3
+        return replace(measured, series=tuple(sample + excess for sample in measured.series))
+
+
+def _same(value: object, honest: Array) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == honest.dtype and np.array_equal(value, honest)
+
+
+def _finding(part: Part, name: str, held: bool, *, expected: str, found: str) -> Finding:
+    return Finding(
+        part=part,
+        name=name,
+        verdict=Verdict.HELD if held else Verdict.MISSED,
+        expected=expected,
+        found=found,
+    )

@@ -1,0 +1,185 @@
+"""Attacks by programs: honest controls that must pass, cheats that must not, the noise floor and the bound."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from statistics import fmean
+
+from evaluators.audit.court import Court, gain, try_guest
+from evaluators.audit.findings import Finding, Part, Verdict
+from evaluators.audit.programs import EVIDENCE, Cheat, in_words
+from evaluators.model import Evaluation, Outcome, Split
+from evaluators.statistics import paired
+from sandbox.inside.cleaning import descendants
+
+TOLERANCE = 1e-6
+"""Points by which a harmless program may differ from the honest one where nothing is random: rounding only."""
+
+NAMED_REJECTIONS = 3
+"""How many wrongly rejected honest evaluations are quoted."""
+
+
+def honest_controls(court: Court, evaluations: int) -> Iterator[Finding]:
+    """Every honest control on the small block, every seed, then many evaluations on fresh draws."""
+    facts = court.problem.declaration
+    programs = {f"seed {seed.name}": seed.source for seed in court.problem.seeds}
+    programs |= {cheat.name: cheat.program(court.honest.source, facts) for cheat in court.cheats if cheat.is_honest}
+    for name, source in programs.items():
+        started = time.perf_counter()
+        evaluation = court.judge.evaluate(source, court.block)
+        yield Finding(
+            part=Part.HONEST,
+            name=name,
+            verdict=Verdict.HELD if evaluation.outcome is Outcome.OK else Verdict.MISSED,
+            expected="ok",
+            found=_told(evaluation),
+            seconds=time.perf_counter() - started,
+        )
+    if evaluations:
+        yield _many(court, list(programs.values()), evaluations)
+
+
+def _many(court: Court, sources: list[str], evaluations: int) -> Finding:
+    """Honest programs in turn, each on the cheapest workload of a block that nobody has seen."""
+    started = time.perf_counter()
+    rejected = []
+    for number in range(evaluations):
+        workload = court.judge.draw(Split.TRAIN, court.block.number + 1 + number)[0]
+        with court.judge.guest(sources[number % len(sources)]) as guest:
+            trial = try_guest(court.problem, workload, guest)
+        if trial.measured is None:
+            rejected.append(f"block {number + 1}: {trial}")
+    quoted = "; ".join(rejected[:NAMED_REJECTIONS])
+    return Finding(
+        part=Part.HONEST,
+        name=f"{evaluations} honest evaluations on fresh draws",
+        verdict=Verdict.MISSED if rejected else Verdict.HELD,
+        expected="0 rejected",
+        found=f"{len(rejected)} rejected{': ' if quoted else ''}{quoted}",
+        seconds=time.perf_counter() - started,
+    )
+
+
+def noise_floor(court: Court) -> Iterator[Finding]:
+    """The baseline against itself (A/A): what differs is noise of the measurement, and nothing may be called better."""
+    started = time.perf_counter()
+    first, second = (court.judge.evaluate(court.honest.source, court.block) for _ in range(2))
+    floor = paired(second.shares, first.shares)
+    apart = max(abs(a - b) for a, b in zip(first.shares, second.shares, strict=True))
+    held = apart <= TOLERANCE or floor.low <= 0 <= floor.high
+    found = f"{floor.mean:+.3g} points, at most {apart:.3g} on one workload"
+    times = [metric for metric in court.problem.declaration.metrics if metric.unit in ("ms", "us", "s")]
+    for metric in times:
+        a, b = first.metrics[metric.name], second.metrics[metric.name]
+        found += f"; {metric.name} {a:.3g} and {b:.3g} {metric.unit} ({100 * (b / a - 1):+.1f} %)"
+    yield Finding(
+        part=Part.NOISE,
+        name="baseline against itself (A/A)",
+        verdict=Verdict.HELD if held else Verdict.MISSED,
+        expected="no difference that its interval does not cover",
+        found=found,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def bound(court: Court) -> Iterator[Finding]:
+    """No honest program lies beyond the proven ceiling; says how far the reference lies below it."""
+    standards = court.block.standards
+    base = fmean(standard.baseline_objective for standard in standards)
+    reference = fmean(standard.reference for standard in standards)
+    ceiling = fmean(standard.ceiling for standard in standards)
+    best = base
+    beyond = []
+    for seed in court.problem.seeds:
+        evaluation = court.judge.evaluate(seed.source, court.block)
+        if evaluation.outcome is Outcome.QUARANTINED:
+            beyond.append(f"{seed.name}: {evaluation.reason}")
+        elif evaluation.outcome is Outcome.OK:
+            best = max(best, fmean(result.objective for result in evaluation.workloads))
+    held = not beyond and base < reference <= ceiling
+    figures = f"baseline {base:.4f}, best seed {best:.4f}, reference {reference:.4f}, ceiling {ceiling:.4f}"
+    yield Finding(
+        part=Part.BOUND,
+        name="baseline < reference <= ceiling, and no seed beyond it",
+        verdict=Verdict.HELD if held else Verdict.MISSED,
+        expected="this order",
+        found="; ".join([figures, *beyond]),
+    )
+
+
+def cheats(court: Court) -> Iterator[Finding]:
+    """Every cheat, without the static screen: refused for the right reason, or harmless."""
+    honest = court.judge.evaluate(court.honest.source, court.block)
+    processes = len(descendants(os.getpid()))
+    layers = court.judge.layers
+    for cheat in (cheat for cheat in court.cheats if not cheat.is_honest):
+        started = time.perf_counter()
+        expected = in_words(court.acceptable(cheat))
+        reason = _inapplicable(court, cheat) or ""
+        missing = cheat.unmet(layers)
+        if missing:
+            reason = f"not stopped on this machine, where it lacks {', '.join(missing)}"
+        if reason:
+            verdict, found = Verdict.SKIPPED, reason
+        else:
+            verdict, found = _try_cheat(court, cheat, honest)
+        yield Finding(
+            part=Part.CHEATS,
+            name=f"{cheat.family}: {cheat.name}",
+            verdict=verdict,
+            expected=expected,
+            found=found,
+            seconds=time.perf_counter() - started,
+        )
+    yield _after(court, honest, processes)
+
+
+def _inapplicable(court: Court, cheat: Cheat) -> str | None:
+    timed = getattr(court.problem.declaration, "timed", False)
+    return "the objective of this problem is not time" if cheat.needs_time and not timed else None
+
+
+def _try_cheat(court: Court, cheat: Cheat, honest: Evaluation) -> tuple[Verdict, str]:
+    source = cheat.program(court.honest.source, court.problem.declaration)
+    evaluation = court.judge.evaluate(source, court.block)
+    if EVIDENCE in evaluation.log:
+        return Verdict.MISSED, f"it got what it was after ({_told(evaluation)})"
+    if not any(end.meets(evaluation.outcome, evaluation.reason) for end in court.acceptable(cheat)):
+        return Verdict.MISSED, _told(evaluation)
+    advantage = gain(evaluation, honest)
+    if evaluation.outcome is Outcome.OK and advantage > _noise(evaluation, honest):
+        return Verdict.MISSED, f"{_told(evaluation)}, {advantage:+.3g} points above the honest program"
+    return Verdict.HELD, _told(evaluation)
+
+
+def _noise(ours: Evaluation, honest: Evaluation) -> float:
+    """How far above the honest program a harmless one may come: the claimed error of both, where there is any noise.
+
+    Two evaluations of one program on the same workloads differ by nothing where the objective is not time.
+    """
+    assert ours.stderr is not None
+    assert honest.stderr is not None
+    timed = ours.host.get("objective") == "time"
+    return TOLERANCE + (3 * (ours.stderr**2 + honest.stderr**2) ** 0.5 if timed else 0.0)
+
+
+def _after(court: Court, before: Evaluation, processes: int) -> Finding:
+    """After all cheats: nothing of them runs, and the honest program gets what it got before."""
+    after = court.judge.evaluate(court.honest.source, court.block)
+    left = len(descendants(os.getpid())) - processes
+    same = after.outcome is Outcome.OK and abs(gain(after, before)) <= _noise(after, before)
+    return Finding(
+        part=Part.LEFTOVERS,
+        name="after all cheats",
+        verdict=Verdict.HELD if same and not left else Verdict.MISSED,
+        expected="no process left, and the honest program judged as before",
+        found=f"{left} processes left; {_told(after)}, before: {_told(before)}",
+    )
+
+
+def _told(evaluation: Evaluation) -> str:
+    if evaluation.outcome is Outcome.OK:
+        return f"ok, score {evaluation.score:.4g}"
+    return f"{evaluation.outcome.value}: {evaluation.reason}"
