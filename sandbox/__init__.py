@@ -1,28 +1,39 @@
 """Runs untrusted programs under limits and hands back raw bytes.
 
 May import: the standard library, on Linux (5.3 or later). Knows no problem, no score, no array library.
-Names: `Sandbox`, `Session`, `Limits`, `Execution`, `Buffer`.
+Names: `Sandbox`, `Session`, `Limits`, `Execution`, `Buffer`; `Layer`, `Tier`, `tier_of`, `missing_for`.
 
-Covered, where `Sandbox.layers` says "enforced":
+Covered, where `Sandbox.layers` says "enforced" (each `Layer` was tried at the start, or its reason is there; `Tier`
+sums them up):
 
 - hanging, crashing, exiting, ignoring signals, hoarding memory, printing without end, replying too much or in
   the wrong form: told as an `Ending`, and the next program is undisturbed;
-- other processes: not seen, not signalled, not traced; none started unless the limits allow it; none left;
+- other processes: not seen, not signalled, not traced; none started unless the limits allow it, and then a
+  bounded number; none left;
+- threads: none by default, so that nothing computes between two calls, when no clock runs;
 - files: the standard library and the preloaded packages are readable, a small private scratch folder is
   writable, nothing else exists; scratch is empty for every program;
+- the user: guests of root are another user, with an id of the sandbox's own, that owns nothing and has no group;
 - network and every other socket, kernel interfaces that policies do not need, privileges, environment,
-  inherited descriptors, System V and POSIX message queues and shared memory.
+  inherited descriptors, System V and POSIX message queues and shared memory;
+- replies of anybody but the guest process itself: the kernel tells who wrote (children have the channel too);
+- memory, tasks and processors of all its processes together, by a control group where one may be made.
 
 Not covered:
 
 - a forged reply: a program can always write to its own channel, so a reply is a claim to be checked, never a
-  verdict; the caller's clock is the only one, but threads of a program may go on working between two calls;
-- memory of several processes together (`memory_bytes` holds for each), and their exact number: root's are not
-  counted by the kernel, an ordinary user's are bounded at some 64 above the limit;
+  verdict; the caller's clock is the only one, but with ``threads`` above 1 or ``processes`` a program may go on
+  working between two calls;
+- exact numbers of tasks: 8 beyond the limits are let pass (64 for an ordinary user's guests, whose own other
+  processes count with old kernels); memory together: 64 MiB and what scratch holds beyond the limit;
+- without control groups: memory of several processes together (``memory_bytes`` holds for each);
 - programs beyond Python: with ``processes`` a guest may fork, but finds nothing to execute;
-- without a mount namespace: the size of scratch as a whole, and the files' names (Landlock hides contents);
-- without Landlock and namespaces, or with root and neither: files are open to the extent that the user's
-  permissions are. `Sandbox.layers` tells; to refuse such a machine is the caller's decision;
+- without a mount namespace: the size of scratch as a whole, and the files' names, sizes, permissions and extended
+  attributes (Landlock hides contents), which an ordinary user's guest could even change on that user's files;
+- without Landlock and mount namespace: files are open to the extent that the guest's user may read and write
+  them: to an ordinary user's guests all that is the user's, to root's all that everybody may, and everything
+  where root's guests cannot be another user;
+- control groups when launcher and caller are both killed at once: empty, they stay until the next sandbox starts;
 - a few bits from one program to the next through the kernel's counters (process numbers, faults of the zygote);
   what a program was told or has printed never passes through the zygote, which the next is a copy of;
 - side channels between programs on shared hardware, faults of the kernel, and GPUs.
@@ -30,18 +41,26 @@ Not covered:
 
 from __future__ import annotations
 
+from sandbox.layers import ENFORCED, LEFT_OUT, Layer
 from sandbox.limits import Buffer, Ending, Execution, Json, Limits, SandboxError, Value
 from sandbox.sandbox import Sandbox
 from sandbox.session import Session
+from sandbox.tiers import Tier, missing_for, tier_of
 
 __all__ = [
+    "ENFORCED",
+    "LEFT_OUT",
     "Buffer",
     "Ending",
     "Execution",
     "Json",
+    "Layer",
     "Limits",
     "Sandbox",
     "SandboxError",
     "Session",
+    "Tier",
     "Value",
+    "missing_for",
+    "tier_of",
 ]

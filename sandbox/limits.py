@@ -30,13 +30,16 @@ class Limits:
     """What one guest program may use.
 
     Args:
-        memory_bytes: address space of the guest process (``RLIMIT_AS``).
+        memory_bytes: address space of the guest process, and of each that it starts (``RLIMIT_AS``); with a
+            control group also, but for a margin, what all of them and the scratch folder together may fill.
         load_seconds: wall time for importing the program, before its first call.
         file_bytes: size of the largest file that it may write (``RLIMIT_FSIZE``) in its scratch folder.
         reply_bytes: size of the largest reply; a longer one is a violation.
         log_bytes: how much of its standard output and error is kept; the rest is dropped.
         processes: how many further processes it may start; 0 forbids fork.
-        threads: how many threads numerical libraries may use.
+        threads: how many threads the program and its numerical libraries may use. 1, with no processes, means
+            that none can be started, so that nothing computes while nobody waits for it; more can go on working
+            between two calls. A sandbox that is opened with another number than before starts anew.
     """
 
     memory_bytes: int = 2048 * MIB

@@ -13,8 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
+from sandbox.inside import cgroups
 from sandbox.inside.cleaning import remove_tree
 from sandbox.limits import SandboxError
 from sandbox.wire import Channel, Frame, WireError, encode
@@ -34,23 +36,37 @@ class ZygoteProcess:
         array_module: the one that makes arrays, or None.
         cpu: processor to run on, or None.
         threads: how many threads numerical libraries may use.
+        leave_out: layers that are not applied.
 
     Raises:
         SandboxError: it did not start.
     """
 
-    def __init__(self, *, preload: tuple[str, ...], array_module: str | None, cpu: int | None, threads: int) -> None:
+    def __init__(
+        self,
+        *,
+        preload: tuple[str, ...],
+        array_module: str | None,
+        cpu: int | None,
+        threads: int,
+        leave_out: frozenset[str],
+    ) -> None:
         self.threads = threads
         self._base = Path(tempfile.mkdtemp(prefix="sandbox-")).resolve()
-        for name in ("root", "scratch"):
-            (self._base / name).mkdir()
+        for name, mode in (("root", 0o755), ("scratch", 0o711), (".", 0o711)):
+            # Passable for guests of another user, whatever the umask; what they must not read is told below.
+            (self._base / name).mkdir(exist_ok=True)
+            (self._base / name).chmod(mode)
         (self._base / "canary").touch()
+        (self._base / "canary").chmod(0o644)  # Landlock alone is to keep a guest from it
+        (self._base / "errors").touch(mode=0o600)
+        self._places = cgroups.here(cgroups.PREFIX + self._base.name)
         control, theirs = socket.socketpair()
         told = {
-            "preload": preload,
-            "array_module": array_module or "",
-            "cpu": cpu,
+            "config": {"preload": preload, "array_module": array_module or "", "cpu": cpu},
             "base": str(self._base),
+            "left_out": sorted(leave_out),
+            "places": [asdict(place) for place in self._places],
             "import_path": [
                 str(LAUNCHER.parents[2]),
                 *(path for path in sys.path if Path(path).is_absolute()),
@@ -136,7 +152,11 @@ class ZygoteProcess:
             self._stream.setblocking(True)
 
     def stop(self) -> None:
-        """End it and all that it started, and remove its files."""
+        """End it and all that it started, and remove its files and control group.
+
+        Raises:
+            SandboxError: some process cannot be killed, and its control group therefore not be removed.
+        """
         self._stream.close()
         try:
             self._launcher.wait(STOP_SECONDS)
@@ -146,3 +166,7 @@ class ZygoteProcess:
             self._launcher.wait()
         if self._base.exists():
             remove_tree(self._base)
+        try:
+            cgroups.remove([place.folder for place in self._places])  # a killed launcher has left its group
+        except OSError as error:
+            raise SandboxError(f"a control group cannot be removed; its processes hang: {error}") from error

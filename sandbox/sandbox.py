@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from sandbox.layers import Layer
 from sandbox.limits import Limits, SandboxError
 from sandbox.process import ZygoteProcess
 from sandbox.session import Session
@@ -22,14 +23,28 @@ class Sandbox:
         array_module: the preloaded module (``"numpy"``) that turns buffers into read-only arrays in the guest
             and arrays that it returns into buffers; None leaves buffers as they are.
         cpu: processor that the zygote and all guests are pinned to; None lets them roam.
+        leave_out: names of layers, as in `layers`, that are deliberately not applied. For benchmarks, and for
+            tests that show what each layer is for; never for programs that you do not trust. What builds on
+            such a layer goes with it: the filter and Landlock on "no new privileges" (the kernel takes them
+            from no one else without privileges), the private root on the "pid namespace".
 
     Raises:
         SandboxError: the zygote did not start.
+        ValueError: no layer has such a name.
     """
 
     def __init__(
-        self, *, preload: tuple[str, ...] = (), array_module: str | None = None, cpu: int | None = None
+        self,
+        *,
+        preload: tuple[str, ...] = (),
+        array_module: str | None = None,
+        cpu: int | None = None,
+        leave_out: frozenset[str] = frozenset(),
     ) -> None:
+        unknown = leave_out - set(Layer)
+        if unknown:
+            raise ValueError(f"no layers {sorted(unknown)} to leave out; the known ones are {[str(x) for x in Layer]}")
+        self._leave_out = leave_out
         self._preload = preload
         self._array_module = array_module
         self._cpu = cpu
@@ -39,7 +54,13 @@ class Sandbox:
         self._zygote = self._start(threads=1)
 
     def _start(self, *, threads: int) -> ZygoteProcess:
-        return ZygoteProcess(preload=self._preload, array_module=self._array_module, cpu=self._cpu, threads=threads)
+        return ZygoteProcess(
+            preload=self._preload,
+            array_module=self._array_module,
+            cpu=self._cpu,
+            threads=threads,
+            leave_out=self._leave_out,
+        )
 
     @property
     def layers(self) -> Mapping[str, str]:

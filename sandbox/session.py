@@ -43,7 +43,8 @@ class Session:
         self._closed = False
         self._log = Log(limits.log_bytes)
         self._stream, theirs = socket.socketpair()
-        self._channel = Channel(self._stream)
+        # The guest speaks before the program is loaded, so the first to speak is the guest.
+        self._channel = Channel(self._stream, one_sender=True)
         try:
             with theirs:
                 wanted = {name: getattr(limits, name) for name in Limits.__slots__}

@@ -26,6 +26,7 @@ MAX_DESCRIPTORS = 4
 MAX_ANNOUNCED_ARRAYS = 4096
 PREFIX = struct.Struct("<4sIQ")
 MAGIC = b"sbx1"
+CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group
 RECEIVE_BYTES = 1 << 20
 DTYPE = re.compile(r"[<|=](?:[biu]1|[iuf]2|[iuf]4|[iuf]8)")
 
@@ -154,11 +155,17 @@ class Channel:
     Args:
         stream: the socket; non-blocking if and only if a ``wait`` is given to `send` and `receive`.
         accept_descriptors: take in descriptors; only where the sender is trusted.
+        one_sender: take bytes from one process alone, the first to send any; the kernel tells who sent them
+            (``SCM_CREDENTIALS``), so that whatever else holds the other end cannot speak for it.
     """
 
-    def __init__(self, stream: socket.socket, *, accept_descriptors: bool = False) -> None:
+    def __init__(self, stream: socket.socket, *, accept_descriptors: bool = False, one_sender: bool = False) -> None:
         self._stream = stream
         self._accept_descriptors = accept_descriptors
+        self._one_sender = one_sender
+        self._sender: int | None = None
+        if one_sender:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.descriptors: list[int] = []
 
     def fileno(self) -> int:
@@ -220,9 +227,23 @@ class Channel:
             target = target[count:]
 
     def _receive_some(self, target: memoryview) -> int:
+        if self._one_sender:
+            return self._receive_of_one(target)
         if not self._accept_descriptors:
             return self._stream.recv_into(target, min(target.nbytes, RECEIVE_BYTES))
         data, descriptors, _, _ = socket.recv_fds(self._stream, target.nbytes, MAX_DESCRIPTORS)
         self.descriptors += descriptors
         target[: len(data)] = data
         return len(data)
+
+    def _receive_of_one(self, target: memoryview) -> int:
+        part = target[:RECEIVE_BYTES]
+        count, ancillary, _, _ = self._stream.recvmsg_into([part], socket.CMSG_SPACE(CREDENTIALS.size))
+        if not count:
+            return 0
+        pids = [CREDENTIALS.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_CREDENTIALS]
+        if self._sender is None and pids:
+            self._sender = pids[0]
+        if pids != [self._sender]:
+            raise WireError("bytes from another process than the guest itself")
+        return count

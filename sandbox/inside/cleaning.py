@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -18,7 +19,28 @@ def kill(pid: int) -> None:
 
 
 def descendants(ancestor: int) -> list[int]:
-    """All processes below one, by ``/proc``; orphans count where the ancestor is their subreaper."""
+    """Processes below one, by ``/proc``; orphans count where the ancestor is their subreaper.
+
+    Asks the kernel for each process's children. While processes come and go that list may lack some, so where it
+    names none, and where the kernel keeps none, all processes are looked through.
+    """
+    return _listed(ancestor) or _searched(ancestor)
+
+
+def _listed(ancestor: int) -> list[int]:
+    found: list[int] = []
+    waiting = [ancestor]
+    while waiting:
+        below: list[int] = []
+        for task in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                below += map(int, task.read_text(encoding="ascii").split())
+        found += below
+        waiting += below
+    return found
+
+
+def _searched(ancestor: int) -> list[int]:
     children = defaultdict(list)
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -37,8 +59,29 @@ def descendants(ancestor: int) -> list[int]:
     return found
 
 
+def kill_descendants(*, everything: bool) -> None:
+    """Kill and reap all processes below this one, which must be the subreaper of orphans.
+
+    Args:
+        everything: the pid namespace holds nobody else, so that one signal reaches them all.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+            for pid in [-1] if everything else descendants(os.getpid()):
+                kill(pid)
+            os.waitpid(-1, 0)
+
+
 def remove_tree(folder: Path) -> None:
-    """Remove a folder that somebody hostile has filled.
+    """Remove a folder that somebody hostile has filled."""
+    empty_tree(folder)
+    folder.rmdir()
+
+
+def empty_tree(folder: Path) -> None:
+    """Remove all that somebody hostile has put into a folder, which is this user's alone afterwards.
 
     Folders are flattened by renaming, not descended into, so that depth and path length do not matter, and
     are made accessible first. Symbolic links are removed, never followed.
@@ -60,4 +103,3 @@ def remove_tree(folder: Path) -> None:
                     count += 1
                     inner.rename(folder / f"{prefix}-{count}")
             entry.rmdir()
-    folder.rmdir()

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from sandbox.inside import landlock, linux, privileges, seccomp
 from sandbox.inside.arrays import Arrays
+from sandbox.layers import Layer
 from sandbox.limits import Limits
 from sandbox.wire import Channel, encode
 
@@ -30,52 +31,65 @@ class Plan:
     """What a zygote has found out and prepared for its guests.
 
     Args:
-        scratch: the only folder where a guest may write, in a subfolder that is new for each.
+        zygote: its process id, as it and its guests see it.
         import_path: where a guest finds modules.
+        guest_id: user and group that a guest becomes, or None to stay the zygote's.
         ruleset: descriptor of the Landlock ruleset; None leaves the layer out.
-        call_filters: system-call filters, by whether processes may be started; none leaves the layer out.
-        count_tasks: whether `RLIMIT_NPROC` counts the guest's processes alone.
+        call_filters: system-call filters, by whether processes and threads may be started; none leaves the
+            layer out.
+        spare_tasks: how many tasks beyond its limits a guest may have; None where nothing can count them.
+        left_out: further layers that are not applied.
     """
 
-    scratch: str
+    zygote: int
     import_path: list[str]
+    guest_id: int | None
     ruleset: int | None
-    call_filters: Mapping[bool, bytes]
-    count_tasks: bool
+    call_filters: Mapping[tuple[bool, bool], bytes]
+    spare_tasks: int | None
+    left_out: frozenset[str]
 
 
-def prepare_streams() -> None:
-    """Make the zygote's text streams fit for guests, which inherit them over other descriptors."""
+def prepare_surroundings(plan: Plan) -> None:
+    """Do in the zygote, once, what every guest inherits: empty environment, import path, fit text streams."""
+    os.environ.clear()
+    sys.path[:] = plan.import_path
+    sys.argv[:] = [MODULE]
+    os.umask(0o077)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
-def layers(plan: Plan, limits: Limits) -> dict[str, Callable[[], None]]:
+def layers(plan: Plan, limits: Limits) -> dict[Layer, Callable[[], None]]:
     """The steps by which a guest confines itself, in this order; each raises OSError if it fails."""
-    steps: dict[str, Callable[[], None]] = {"privileges": privileges.give_up_privileges}
-    ruleset = plan.ruleset
+    steps: dict[Layer, Callable[[], None]] = {}
+    guest_id, ruleset, spare = plan.guest_id, plan.ruleset, plan.spare_tasks
+    if guest_id is not None:
+        steps[Layer.ORDINARY_USER] = lambda: privileges.become(guest_id)
+    steps[Layer.CAPABILITIES] = privileges.drop_capabilities
+    steps[Layer.NO_NEW_PRIVILEGES] = privileges.gain_nothing
     if ruleset is not None:
-        steps["landlock"] = lambda: landlock.apply(ruleset)
-    steps["resource limits"] = lambda: privileges.limit_resources(limits, count_tasks=plan.count_tasks)
+        steps[Layer.LANDLOCK] = lambda: landlock.apply(ruleset)
+    steps[Layer.RESOURCE_LIMITS] = lambda: privileges.limit_resources(limits)
+    if spare is not None:
+        steps[Layer.PROCESS_COUNT] = lambda: privileges.limit_tasks(limits, spare)
     if plan.call_filters:
-        code = plan.call_filters[limits.processes > 0]
-        steps["seccomp"] = lambda: seccomp.apply(code)
-    return steps
+        code = plan.call_filters[limits.processes > 0, limits.threads > 1]
+        steps[Layer.SECCOMP] = lambda: seccomp.apply(code)
+    return {layer: step for layer, step in steps.items() if layer not in plan.left_out}
 
 
 def settle(plan: Plan, *, scratch: str, log_write: int, keep: int) -> None:
-    """Leave the zygote's session, streams, descriptors, environment and import path behind."""
+    """Leave the zygote's session, streams, descriptors and folder behind."""
     os.setsid()
     privileges.die_with_parent()
+    if os.getppid() != plan.zygote:  # it died before the line above
+        os._exit(EXIT_NO_CHANNEL)
     linux.prctl("dumpable", linux.PR_SET_DUMPABLE, 1)  # its own /proc/self, which belongs to root otherwise
     privileges.redirect_standard_streams(log_write)
     privileges.close_descriptors({keep} if plan.ruleset is None else {keep, plan.ruleset})
     os.chdir(scratch)
-    os.umask(0o077)
-    os.environ.clear()
-    sys.path[:] = plan.import_path
-    sys.argv[:] = [MODULE]
 
 
 def run(plan: Plan, limits: Limits, channel: Channel, place: tuple[int, str], arrays: Arrays) -> NoReturn:

@@ -87,5 +87,5 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def apply(ruleset: int) -> None:
-    """Restrict this process and all it starts; needs `privileges.give_up_privileges` first."""
+    """Restrict this process and all it starts; needs `privileges.gain_nothing` first."""
     linux.syscall("landlock restrict", linux.SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0)

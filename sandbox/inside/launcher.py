@@ -1,7 +1,8 @@
 """Started by path in a fresh process with one thread: enters namespaces, starts the zygote, watches it.
 
-Arguments: a JSON object with the fields of `sandbox.inside.zygote.Config`, ``control`` (descriptor of the
-control channel) and ``caller`` (process id).
+Argument: a JSON object with ``config`` (fields of `sandbox.inside.zygote.Config`), ``import_path``, ``base``
+(private folder), ``places`` (where a control group may be made), ``left_out`` (layers), ``control`` (descriptor
+of the control channel) and ``caller`` (process id).
 """
 
 from __future__ import annotations
@@ -19,18 +20,25 @@ from typing import Any, NoReturn
 def main(text: str) -> NoReturn:
     """Launch a zygote and wait until it or the caller is gone."""
     told: dict[str, Any] = json.loads(text)
-    caller = os.pidfd_open(told.pop("caller"))
-    control = socket.socket(fileno=told.pop("control"))
+    caller = os.pidfd_open(told["caller"])
+    control = socket.socket(fileno=told["control"])
     sys.path[:] = told["import_path"]
 
-    from sandbox.inside import cleaning, linux, namespaces, privileges  # noqa: PLC0415 - not importable before
+    from sandbox.inside import cgroups, cleaning, identity, linux, namespaces, privileges  # noqa: PLC0415
+    from sandbox.inside.prepare import Place  # noqa: PLC0415 - none of these is importable before
     from sandbox.inside.zygote import Config, Zygote  # noqa: PLC0415
     from sandbox.wire import Channel  # noqa: PLC0415
 
-    config = Config(**{**told, "preload": tuple(told["preload"]), "import_path": tuple(told["import_path"])})
+    left_out = frozenset(told["left_out"])
+    base = told["base"]
+    places = [cgroups.Place(**place) for place in told["places"]]
+    cgroups.sweep(places)
+    group = cgroups.Group(places, left_out)
+    guest_id, no_guest_id = identity.for_guests()
     outside = namespaces.identities()
-    flags, reasons = namespaces.choose(f"{config.base}/root")
-    namespaces.enter(flags)
+    wanted = sum(flag for flag, name in namespaces.NAMES.items() if name not in left_out)
+    choice = namespaces.choose(f"{base}/root", wanted, guest_id)
+    namespaces.enter(choice.flags, choice.guest_id)
     linux.prctl("subreaper", linux.PR_SET_CHILD_SUBREAPER, 1)
     child = os.fork()
     if child == 0:
@@ -39,16 +47,25 @@ def main(text: str) -> NoReturn:
         # The first process of a pid namespace is immune to signals from inside unless it handles them.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.close(caller)
-        zygote = Zygote(config, flags, reasons, outside)
+        group.join()
+        place = Place(
+            base=base,
+            choice=choice,
+            no_guest_id=no_guest_id or choice.no_guest_id,
+            outside=outside,
+            group=group,
+            left_out=left_out,
+        )
+        zygote = Zygote(Config(**told["config"]), place)
         linux.prctl("not dumpable", linux.PR_SET_DUMPABLE, 0)
         zygote.serve(Channel(control, accept_descriptors=True))
     control.close()
+    group.close()
     _watch(child, caller)
-    for pid in cleaning.descendants(os.getpid()):
-        cleaning.kill(pid)
-    base = Path(config.base)
-    if base.exists() and select.select([caller], [], [], 0)[0]:  # the caller cannot tidy up any more
-        cleaning.remove_tree(base)
+    cleaning.kill_descendants(everything=False)
+    if Path(base).exists() and select.select([caller], [], [], 0)[0]:  # the caller cannot tidy up any more
+        cleaning.remove_tree(Path(base))
+    cgroups.remove(group.folders)
     os._exit(0)
 
 

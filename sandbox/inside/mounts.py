@@ -19,6 +19,8 @@ SCRATCH_PARENT = "/scratch"
 SCRATCH = "/scratch/tmp"
 SCRATCH_FILES = 4096
 FORBIDDEN = "/forbidden"
+# From the most that a kernel may know (5.8) to the least: other processes and global files do not exist.
+PROC_OPTIONS = ("hidepid=ptraceable,subset=pid", "hidepid=ptraceable", "subset=pid", "hidepid=2", "")
 TEMPORARY = "/tmp"  # noqa: S108 - where programs look for a folder, inside the new root
 
 
@@ -49,13 +51,15 @@ def _bind(source: str, root: str) -> None:
     linux.mount(source, str(target), None, BIND | RECURSIVE)
 
 
-def build(root: str, visible: Sequence[str], hidden: Sequence[str]) -> str:
+def build(root: str, visible: Sequence[str], hidden: Sequence[str], proc_options: Sequence[str]) -> str:
     """Assemble the new root at the folder ``root``; nothing changes for this process yet.
 
     Args:
         root: an existing folder, which the new root covers.
         visible: absolute paths of folders, files and devices that exist in it, read-only.
         hidden: folders inside visible ones that are to be empty, but for what is itself visible.
+        proc_options: options for its own ``/proc``, of which the first is taken that the kernel accepts; none
+            at all leaves the present one where it is.
 
     Returns:
         Why it has no ``/proc`` of its own, empty if it has.
@@ -79,13 +83,22 @@ def build(root: str, visible: Sequence[str], hidden: Sequence[str]) -> str:
     temporary = Path(root + TEMPORARY)
     if not temporary.exists():  # a preloaded package may live there; tempfile then takes the present folder
         temporary.symlink_to(SCRATCH)
+    if not proc_options:
+        linux.mount("/proc", f"{root}/proc", None, BIND | RECURSIVE)
     _freeze(root)
-    try:
-        flags = READ_ONLY | NO_SETUID | NO_DEVICES | NO_EXECUTE
-        linux.mount("proc", f"{root}/proc", "proc", flags)
-    except OSError as error:
-        return linux.errno_name(error)
-    return ""
+    return _own_proc(f"{root}/proc", proc_options)
+
+
+def _own_proc(target: str, proc_options: Sequence[str]) -> str:
+    reason = ""
+    for options in proc_options:
+        try:
+            linux.mount("proc", target, "proc", READ_ONLY | NO_SETUID | NO_DEVICES | NO_EXECUTE, options)
+        except OSError as error:
+            reason = linux.errno_name(error)
+        else:
+            return ""
+    return reason
 
 
 def _place(path: str, root: str) -> None:
@@ -110,7 +123,9 @@ def enter(root: str) -> None:
     os.chdir("/")
 
 
-def fresh_scratch(most_bytes: int) -> None:
-    """Mount an empty scratch folder that holds ``most_bytes`` at most."""
+def fresh_scratch(most_bytes: int, owner: int | None) -> None:
+    """Mount an empty scratch folder that holds ``most_bytes`` at most and belongs to ``owner``."""
     options = f"size={most_bytes},nr_inodes={SCRATCH_FILES},mode=700"
+    if owner is not None:
+        options += f",uid={owner},gid={owner}"
     linux.mount("tmpfs", SCRATCH, "tmpfs", NO_SETUID | NO_DEVICES, options)

@@ -1,4 +1,4 @@
-"""A system-call filter in classic BPF: no new processes, no sockets, no kernel interface beyond need.
+"""A system-call filter in classic BPF: no processes or threads, no sockets, no kernel interface beyond need.
 
 Format and semantics: Linux ``Documentation/userspace-api/seccomp_filter.rst``; the numbers are those of the
 kernel's ``unistd.h`` for each architecture.
@@ -97,8 +97,10 @@ def _only_own_process(*, zero_too: bool = False) -> bytes:
     )
 
 
-def _clone(*, may_fork: bool) -> bytes:
+def _clone(*, may_fork: bool, may_thread: bool) -> bytes:
     """A thread is a clone with CLONE_THREAD; where fork is allowed, only new namespaces are refused."""
+    if not (may_fork or may_thread):
+        return _refuse(errno.EPERM)
     bits, refuse_if_set = (CLONE_NEW_ANYTHING, 1) if may_fork else (CLONE_THREAD, 0)
     return (
         _instruction(LOAD_WORD, OFFSET_FIRST_ARGUMENT)
@@ -120,12 +122,13 @@ def _decide(rules: Sequence[tuple[int, bytes]]) -> bytes:
     return skip + below + _decide(rules[half:])
 
 
-def build(machine: str, *, may_fork: bool) -> bytes:
+def build(machine: str, *, may_fork: bool, may_thread: bool) -> bytes:
     """Write the filter, once for many processes; `apply` puts in the id of each.
 
     Args:
         machine: architecture, as ``os.uname`` has it.
         may_fork: processes and programs may be started, and signals sent to others than the process itself.
+        may_thread: threads may be started; without, a program cannot compute while nobody waits for it.
 
     Raises:
         OSError: the architecture is not known here.
@@ -136,7 +139,7 @@ def build(machine: str, *, may_fork: bool) -> bytes:
     rules = {name: _refuse(errno.EPERM) for name in numbers}
     # clone3 hides its flags behind a pointer; ENOSYS makes the C library fall back to clone.
     rules["clone3"] = _refuse(errno.ENOSYS)
-    rules["clone"] = _clone(may_fork=may_fork)
+    rules["clone"] = _clone(may_fork=may_fork, may_thread=may_thread)
     rules["prlimit64"] = _only_own_process(zero_too=True)
     for name in SIGNALS_OWN_PROCESS:
         rules[name] = _only_own_process()
@@ -160,7 +163,7 @@ class _Program(ctypes.Structure):
 
 
 def apply(code: bytes) -> None:
-    """Install a filter for this process and all it starts; needs `privileges.give_up_privileges` first.
+    """Install a filter for this process and all it starts; needs `privileges.gain_nothing` first.
 
     Raises:
         OSError: the kernel refuses.

@@ -39,8 +39,8 @@ def test_finds_and_kills_a_grandchild() -> None:
     below = descendants(shell.pid)
     assert len(below) == 1
     assert {shell.pid, *below} <= set(descendants(os.getpid()))
-    for pid in (*below, shell.pid):
+    for pid in (shell.pid, *below):  # the other way round the shell may end by itself
         kill(pid)
     shell.communicate()
     kill(shell.pid)  # nobody is there any more
-    assert shell.returncode in (-9, 137)
+    assert shell.returncode == -9

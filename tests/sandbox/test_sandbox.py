@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Ending, Execution, Limits, Sandbox, SandboxError
+from sandbox import Ending, Execution, Layer, Limits, Sandbox, SandboxError
 
 Run = Callable[..., Execution]
 Descendants = Callable[[int], set[int]]
@@ -54,7 +54,7 @@ def test_the_next_program_is_undisturbed(run: Run, sandbox: Sandbox, name: str, 
         pytest.skip("nothing bounds the number of processes here: " + sandbox.layers["process count"])
     limits = Limits(processes=processes, memory_bytes=512 << 20)
     result = run(HOSTILE[name], timeout_seconds=0.3, limits=limits)
-    assert result.ending is not Ending.REPLIED
+    assert result.ending is not Ending.REPLIED, result
     after = run("import os\ndef f(): return [os.listdir('.'), open('new', 'w').write('x')]")
     assert after.value == [[], 1], after
 
@@ -73,12 +73,17 @@ def test_the_next_program_is_undisturbed(run: Run, sandbox: Sandbox, name: str, 
         ("os.memfd_create('x')", "PermissionError"),
         ("resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)", "PermissionError"),
         ("resource.setrlimit(resource.RLIMIT_AS, (-1, -1))", "ValueError"),
-        ("open('/proc/1/environ').read()", "PermissionError"),
         ("open('/etc/shadow').read()", "FileNotFoundError"),
-        ("os.listdir(os.path.expanduser('~'))", "PermissionError"),
+        ("os.listdir('/root')", ("PermissionError", "FileNotFoundError")),
         ("open('/outside', 'w')", "OSError: [Errno 30] Read-only"),
-        ("open(os.__file__, 'a')", "OSError: [Errno 30] Read-only"),
-        ("open('/proc/sys/kernel/core_pattern', 'w')", "OSError: [Errno 30] Read-only"),
+        ("open(os.__file__, 'a')", ("OSError: [Errno 30] Read-only", "PermissionError")),
+        ("open('/proc/self/oom_score_adj', 'w')", "OSError: [Errno 30] Read-only"),
+        ("open('/proc/sys/kernel/core_pattern', 'w')", ("OSError: [Errno 30] Read-only", "FileNotFoundError")),
+        ("threading.Thread(target=print).start()", "RuntimeError: can't start new thread"),
+        ("os.setuid(0)", "PermissionError"),
+        ("time.clock_settime(time.CLOCK_REALTIME, 0)", "PermissionError"),
+        ("open('/proc/1/stat')", ("PermissionError", "FileNotFoundError")),
+        ("open('/proc/stat')", "FileNotFoundError"),
         ("open('large', 'wb').write(bytes(17 << 20))", "OSError"),
         ("[open(str(n), 'w') for n in range(100)] and keep", "OSError"),
         ("__import__('evaluators')", "ModuleNotFoundError"),
@@ -86,8 +91,8 @@ def test_the_next_program_is_undisturbed(run: Run, sandbox: Sandbox, name: str, 
         ("os.listdir('/')", "PermissionError"),
     ],
 )
-def test_what_a_guest_must_not_do_fails(run: Run, body: str, error: str) -> None:
-    result = run(f"import os, socket, resource, subprocess\nkeep = []\ndef f():\n keep.append({body})")
+def test_what_a_guest_must_not_do_fails(run: Run, body: str, error: str | tuple[str, ...]) -> None:
+    result = run(f"import os, socket, resource, subprocess, threading, time\nkeep = []\ndef f():\n keep.append({body})")
     assert result.ending is Ending.RAISED, result
     assert result.reason.startswith(error), result.reason
 
@@ -97,14 +102,13 @@ def test_what_a_guest_must_not_do_fails(run: Run, body: str, error: str) -> None
     [
         ("dict(os.environ)", {}),
         ("open('/proc/self/environ').read().count('SECRET')", 0),
-        ("[threading.Thread(target=out.append, args=(1,)).start(), time.sleep(0.1), out][2]", [1]),
         ("sorted(os.listdir('/proc/self/fd'))[:3]", ["0", "1", "2"]),
         ("len(os.listdir('/proc/self/fd'))", 5),  # three streams, the channel, and the listing itself
         ("sys.stdin.read()", ""),
         ("__name__", "candidate"),
         ("np.linalg.norm(np.ones(4))", 2.0),
         ("float(np.fft.fft(np.ones(2))[0].real)", 2.0),
-        ("len([p for p in os.listdir('/proc') if p.isdigit()])", 2),
+        ("len([p for p in os.listdir('/proc') if p.isdigit()])", 1),
         ("len(tempfile.mkdtemp()) > 0", True),
         ("inspect.getsource(f)[:5]", "def f"),
         ("os.getpgrp() == os.getsid(0) == os.getpid()", True),
@@ -118,10 +122,7 @@ def test_what_a_guest_finds(run: Run, expression: str, expected: object) -> None
 
 
 def test_every_layer_is_reported(sandbox: Sandbox) -> None:
-    names = {"user", "mount", "pid", "network", "ipc", "uts"}
-    assert {f"{name} namespace" for name in names} < set(sandbox.layers)
-    others = {"capabilities", "no new privileges", "resource limits", "seccomp", "landlock", "own /proc"}
-    assert others < set(sandbox.layers)
+    assert list(sandbox.layers) == list(Layer)
     assert all(sandbox.layers.values())
 
 
@@ -143,7 +144,7 @@ def f():
 
 def test_a_daemon_dies_with_its_session(sandbox: Sandbox, descendants: Descendants) -> None:
     with sandbox.open(DAEMON, "f", Limits(processes=3)) as session:
-        assert session.call({}, timeout_seconds=20).value == 3
+        assert session.call({}, timeout_seconds=20).value == 2  # itself and the daemon, not the zygote
         assert len(descendants(os.getpid())) == 4
     assert len(descendants(os.getpid())) == 2
 

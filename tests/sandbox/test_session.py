@@ -200,7 +200,7 @@ def test_hanging_while_loading_is_a_timeout(run: Run) -> None:
 
 def test_a_large_request_to_a_guest_that_does_not_listen_is_a_timeout(sandbox: Sandbox) -> None:
     source = "import os, threading\ndef f(x=None):\n threading.Timer(0.01, os.kill, (os.getpid(), 19)).start()"
-    with sandbox.open(source, "f", Limits()) as session:
+    with sandbox.open(source, "f", Limits(threads=2)) as session:
         session.call({}, timeout_seconds=20)
         time.sleep(0.1)
         large = Buffer(dtype="|u1", shape=(64 << 20,), data=bytes(64 << 20))
@@ -288,10 +288,10 @@ def test_replying_before_being_asked_is_a_violation(sandbox: Sandbox, text: str)
     """Whether it comes between two requests or while the second is served."""
     later = f"threading.Timer(0.05, lambda: os.write(sock, {text})).start()"
     source = f"{FIND}{FRAME}\nimport threading, time\ndef f(wait):\n if wait: time.sleep(0.5)\n else: {later}\n"
-    with sandbox.open(source, "f", Limits()) as session:
+    with sandbox.open(source, "f", Limits(threads=2)) as session:
         assert session.call({"wait": False}, timeout_seconds=20).ending is Ending.REPLIED
         assert session.call({"wait": True}, timeout_seconds=20).ending is Ending.VIOLATION
-    with sandbox.open(source, "f", Limits()) as session:
+    with sandbox.open(source, "f", Limits(threads=2)) as session:
         assert session.call({"wait": False}, timeout_seconds=20).ending is Ending.REPLIED
         time.sleep(0.3)
         assert session.call({"wait": True}, timeout_seconds=20).ending is Ending.VIOLATION
