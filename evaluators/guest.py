@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
 from evaluators.model import Outcome
-from evaluators.problem import Arguments, Clock, RefusedError, Reply
-from evaluators.replies import Array, Expected, faults
+from evaluators.problem import Arguments, Clock, Draws, RefusedError, Reply
+from evaluators.replies import Array, Expected, fault_of
+from evaluators.timing import Timing
 from sandbox import Buffer, Ending, Session, Value
+
+LONE_DRAWS = 4
+"""How many draws are played where there is no baseline to compare with."""
 
 _OUTCOMES = {
     Ending.RAISED: Outcome.CRASHED,
@@ -44,10 +50,14 @@ class CheckedGuest(ABC):
         """See `evaluators.problem.Guest`."""
         self._calls += 1
         value, seconds = self.ask(arguments, timeout_seconds)
-        fault = next(faults(value, expected, self._off), None)
+        fault = fault_of(value, expected, self._off)
         if fault:
             raise RefusedError(Outcome.WRONG, f"call {self._calls}: {fault.reason}", check=fault.check)
         return Reply(value=np.asarray(value), seconds=seconds)
+
+    def compare(self, draws: Draws, timeout_seconds: float) -> Timing:
+        """See `evaluators.problem.Guest`; without a baseline, as here, nothing is gained or lost."""
+        return play_alone(self.call, draws, timeout_seconds)
 
     def refuse(self, check: str, outcome: Outcome, reason: str) -> None:
         """See `evaluators.problem.Guest`."""
@@ -76,6 +86,23 @@ class SandboxGuest(CheckedGuest):
     def close(self) -> str:
         """End the program and everything it started; returns what it printed, truncated."""
         return self._session.close()
+
+
+def play_alone(call: Callable[[Arguments, float, Expected], Reply], draws: Draws, timeout_seconds: float) -> Timing:
+    """Play `LONE_DRAWS` draws with no baseline beside: every reply is checked, and the ratio is 1 by definition."""
+    played = [draws(number) for number in range(LONE_DRAWS)]
+    seconds = float(np.median([call(draw.arguments, timeout_seconds, draw.expected).seconds for draw in played]))
+    return Timing(
+        ratio=1.0,
+        low=1.0,
+        high=1.0,
+        stderr=0.0,
+        n=LONE_DRAWS,
+        seconds=seconds,
+        baseline_seconds=seconds,
+        channel_seconds=0.0,
+        ceiling=math.inf,
+    )
 
 
 def _to_wire(value: Array | int | float | str | None) -> Value:

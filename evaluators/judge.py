@@ -7,13 +7,17 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from evaluators.guest import SandboxGuest
-from evaluators.host import describe_host
+from evaluators.host import describe_host, usable_cpus
 from evaluators.model import Evaluation, EvaluatorError, Outcome, Split, WorkloadResult
-from evaluators.problem import Clock, Guest, Problem, RefusedError, Workload, seed_named
+from evaluators.problem import Clock, Guest, Measured, Problem, RefusedError, Workload, seed_named
 from evaluators.screen import screen
-from evaluators.seeding import workload_seed
+from evaluators.seeding import timing_seed, workload_seed
 from evaluators.statistics import batch_stderr, paired, stratified, with_draw_error
+from evaluators.timed_guest import Contest, Opponents, TimedGuest, open_watched
+from evaluators.timing import Plan, Timing
 from sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -35,17 +39,40 @@ WORTHWHILE_GAIN = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
-    """One workload with the marks that scores are read against, all measured by the judge itself."""
+    """One workload with the marks that scores are read against, all measured by the judge itself.
+
+    Args:
+        workload: what is measured on.
+        baseline: the baseline's series; zero on a timed workload, by definition.
+        reference: J of the reference.
+        ceiling: proven upper bound of J.
+        floor: on a timed workload, what came of the baseline against itself in this session (A/A).
+    """
 
     workload: Workload
     baseline: tuple[float, ...]
     reference: float
     ceiling: float
+    floor: Timing | None = None
 
     @property
     def baseline_objective(self) -> float:
         """J of the baseline."""
         return sum(self.baseline) / len(self.baseline)
+
+    def stderr(self, measured: Measured, gains: Sequence[float], span: float) -> float:
+        """Standard error of a share: by the series, or the timing's own and no less than the A/A offset, in points.
+
+        Where the baseline against itself is surely not 1, no interval of this session can claim to know better.
+
+        Raises:
+            EvaluatorError: nothing tells it.
+        """
+        if measured.stderr is not None:
+            return 100 * max(measured.stderr, self.floor.bias if self.floor else 0.0) / span
+        if len(gains) < 2:
+            raise EvaluatorError(f"{self.workload.name}: a series needs two samples, or its error is unknown")
+        return batch_stderr(gains)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +102,9 @@ class Judge:
         problem: what is judged.
         secret: seeds every workload; see `evaluators.seeding`.
         clock: the only clock that counts, in seconds.
-        cpu: pin programs to this CPU.
+        cpu: pin programs to this CPU; None lets them roam, but for a timed problem, where it means the last one.
         off: names of checks to leave out; only audits leave any out, to show what each is for.
+        plan: how long a timed comparison goes on.
     """
 
     def __init__(
@@ -87,18 +115,43 @@ class Judge:
         clock: Clock,
         cpu: int | None = None,
         off: frozenset[str] = frozenset(),
+        plan: Plan = Plan(),  # noqa: B008 - a frozen value
     ) -> None:
         self._problem = problem
         self._secret = secret
         self._clock = clock
         self._off = off
+        self._plan = plan
         facts = problem.declaration
+        if facts.timed and cpu is None:
+            cpu = usable_cpus()[-1]
         self._sandbox = Sandbox(preload=facts.preload, array_module="numpy", cpu=cpu)
         self._host = describe_host(self._sandbox.layers)
+        self._opponents: Opponents | None = None
+        if facts.timed:
+            assert cpu is not None
+            self._opponents = self._open_opponents(cpu)
+
+    def _open_opponents(self, cpu: int) -> Opponents:
+        facts = self._problem.declaration
+        if facts.limits.processes:
+            self._sandbox.close()
+            raise EvaluatorError(
+                f"problem {facts.name} is timed, so its programs may not start processes: their processor time could "
+                "not be watched; set Limits.processes to 0"
+            )
+        try:
+            baseline = seed_named(self._problem, facts.baseline).source
+            return Opponents(facts, baseline, clock=self._clock, cpu=cpu)
+        except Exception:
+            self._sandbox.close()
+            raise
 
     def close(self) -> None:
-        """End the sandbox and everything in it."""
+        """End every sandbox and everything in it."""
         self._sandbox.close()
+        if self._opponents is not None:
+            self._opponents.close()
 
     def draw(self, split: Split, number: int) -> Sequence[Workload]:
         """The workloads of a block, without their marks."""
@@ -117,7 +170,7 @@ class Judge:
                 return stack.enter_context(self._guest(seed_named(self._problem, name).source, []))
 
             try:
-                with self._guest(seed_named(self._problem, facts.baseline).source, []) as guest:
+                with self._guest(seed_named(self._problem, facts.baseline).source, [], workload=workload) as guest:
                     baseline = self._problem.play(workload, guest)
                 reference = self._problem.reference_objective(workload, open_seed)
             except RefusedError as error:
@@ -128,7 +181,15 @@ class Judge:
         ceiling = self._problem.ceiling(workload)
         if max(reference, baseline.objective) > ceiling + CEILING_SLACK:
             raise EvaluatorError(f"workload {workload.name}: baseline or reference beyond the proven ceiling")
-        return Standard(workload=workload, baseline=baseline.series, reference=reference, ceiling=ceiling)
+        if not isinstance(guest, TimedGuest):
+            return Standard(workload=workload, baseline=baseline.series, reference=reference, ceiling=ceiling)
+        return Standard(
+            workload=workload,
+            baseline=(0.0,) * len(baseline.series),
+            reference=reference,
+            ceiling=min(ceiling, baseline.ceiling),
+            floor=max(guest.timings, key=lambda timing: timing.bias),
+        )
 
     def block(self, split: Split, number: int) -> Block:
         """Draw and mark a whole block."""
@@ -177,7 +238,7 @@ class Judge:
             workloads=tuple(results),
             metrics=metrics,
             seconds=self._clock() - started,
-            host=self._host,
+            host=self._describe(block),
             log="".join(logs)[:LOG_CHARACTERS],
         )
 
@@ -185,7 +246,13 @@ class Judge:
         if SCREEN in self._off:
             return None
         facts = self._problem.declaration
-        reason = screen(source, entry=facts.entry, parameters=facts.parameters, allowed_imports=facts.allowed_imports)
+        reason = screen(
+            source,
+            entry=facts.entry,
+            parameters=facts.parameters,
+            allowed_imports=facts.allowed_imports,
+            template=facts.template,
+        )
         return None if reason is None else (Outcome.REJECTED, reason)
 
     def _play_all(
@@ -200,17 +267,18 @@ class Judge:
         span = block.span
         for standard in block.standards:
             try:
-                with self._guest(source, logs) as guest:
+                # A timed program that is surely no better than its rival, or than the baseline, need not be timed well.
+                hopeless = rival[len(results)] * span / 100 if rival else 0.0
+                with self._guest(source, logs, workload=standard.workload, hopeless_below=hopeless) as guest:
                     measured = self._problem.play(standard.workload, guest)
             except RefusedError as error:
                 return error.outcome, f"{standard.workload.name}: {error.reason}"
-            if measured.objective > standard.ceiling + CEILING_SLACK and CEILING not in self._off:
+            ceiling = min(standard.ceiling, measured.ceiling)
+            if measured.objective > ceiling + CEILING_SLACK and CEILING not in self._off:
                 return Outcome.QUARANTINED, (
                     f"{standard.workload.name}: objective {measured.objective:.6f} lies beyond the proven "
-                    f"ceiling {standard.ceiling:.6f}; this is a fault of the evaluator, please report it"
+                    f"ceiling {ceiling:.6f}; this is a fault of the evaluator, please report it"
                 )
-            if len(measured.series) < 2:
-                raise EvaluatorError(f"{standard.workload.name}: a series needs two samples, or its error is unknown")
             gains = [100 * (a - b) / span for a, b in zip(measured.series, standard.baseline, strict=True)]
             results.append(
                 WorkloadResult(
@@ -218,9 +286,9 @@ class Judge:
                     objective=measured.objective,
                     baseline=standard.baseline_objective,
                     reference=standard.reference,
-                    ceiling=standard.ceiling,
+                    ceiling=ceiling,
                     share=sum(gains) / len(gains),
-                    stderr=batch_stderr(gains),
+                    stderr=standard.stderr(measured, gains, span),
                     metrics=dict(measured.metrics),
                 )
             )
@@ -240,13 +308,34 @@ class Judge:
         return f"{how} after {done} of {total} workloads"
 
     @contextmanager
-    def _guest(self, source: str, logs: list[str]) -> Iterator[SandboxGuest]:
+    def _guest(
+        self, source: str, logs: list[str], *, workload: Workload | None = None, hopeless_below: float | None = None
+    ) -> Iterator[SandboxGuest]:
         facts = self._problem.declaration
-        guest = SandboxGuest(self._sandbox.open(source, facts.entry, facts.limits), self._clock, self._off)
+        if self._opponents is None:
+            guest = SandboxGuest(self._sandbox.open(source, facts.entry, facts.limits), self._clock, self._off)
+        else:
+            seed = timing_seed(self._secret, workload.name if workload else "", source)
+            contest = Contest(
+                opponents=self._opponents,
+                rng=np.random.default_rng(list(seed)),
+                plan=replace(self._plan, hopeless_below=hopeless_below),
+            )
+            session, pids = open_watched(self._sandbox, source, facts)
+            guest = TimedGuest(session, self._clock, self._off, pids=pids, contest=contest)
         try:
             yield guest
         finally:
             logs.append(guest.close())
+
+    def _describe(self, block: Block) -> dict[str, str]:
+        """Where a block is measured; for a timed problem with the noise floor of this session."""
+        if not self._problem.declaration.timed:
+            return self._host
+        floors = {standard.workload.name: standard.floor for standard in block.standards if standard.floor}
+        worst = max((100 * abs(floor.ratio - 1) for floor in floors.values()), default=0.0)
+        told = ", ".join(f"{name} {floor}" for name, floor in floors.items())
+        return {**self._host, "objective": "time", "A/A noise floor": f"at most {worst:.2f} % ({told})"}
 
 
 def _with_draw_error(results: Sequence[WorkloadResult], block: Block) -> list[WorkloadResult]:
@@ -255,5 +344,11 @@ def _with_draw_error(results: Sequence[WorkloadResult], block: Block) -> list[Wo
         [result.share for result in results],
         [result.stderr for result in results],
         [standard.workload.stratum for standard in block.standards],
+        spans=[result.reference - result.baseline for result in results],
     )
-    return [replace(result, stderr=error) for result, error in zip(results, errors, strict=True)]
+    # An offset of the baseline against itself is common to all draws, so that their spread does not show it.
+    offsets = [100 * standard.floor.bias / block.span if standard.floor else 0.0 for standard in block.standards]
+    return [
+        replace(result, stderr=max(error, offset))
+        for result, error, offset in zip(results, errors, offsets, strict=True)
+    ]

@@ -94,7 +94,7 @@ class Evaluation:
         outcome: what came of it.
         reason: one line, empty when the outcome is ok; may quote the candidate, truncated.
         score: mean of the workloads' shares; None unless the outcome is ok.
-        stderr: standard error of the score, from the spread inside each workload; None unless ok.
+        stderr: standard error of the score, the draw included where a kind was drawn twice; None unless ok.
         low: lower end of its two-sided 95 % interval; None unless ok.
         high: upper end of that interval; None unless ok.
         workloads: one result for each workload that was finished, in the order they ran.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,7 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from evaluators.model import Metric, Outcome, Split
+from evaluators.region import RegionError, frozen_parts
 from evaluators.replies import Array, Expected
+from evaluators.timing import Timing
 from sandbox import Limits
 from seeds import Seed
 
@@ -45,6 +48,18 @@ class Reply:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """One timed call: what is asked, and the form that the reply must have."""
+
+    arguments: Arguments
+    expected: Expected
+
+
+Draws = Callable[[int], Draw]
+"""Gives the draw of any number from 0 on. All have one form (dtype and shape), no two the same contents."""
+
+
 class Guest(Protocol):
     """A program in its sandbox, in a fresh process; its module state lasts as long as the guest."""
 
@@ -53,6 +68,19 @@ class Guest(Protocol):
 
         Raises:
             RefusedError: the program did not answer, or not in this form.
+        """
+
+    def compare(self, draws: Draws, timeout_seconds: float) -> Timing:
+        """Time the program against the baseline, call by call on the same draws, holding every reply to its form.
+
+        For problems that declare themselves `Declaration.timed`.
+
+        Args:
+            draws: makes as many draws as are wanted; how many that is depends on the noise and on the program.
+            timeout_seconds: for each call.
+
+        Raises:
+            RefusedError: the program did not answer, or not in this form, or it worked when it was not its turn.
         """
 
     def refuse(self, check: str, outcome: Outcome, reason: str) -> None:
@@ -84,10 +112,20 @@ class Measured:
     Args:
         series: the objective's samples in the order they arose (one a window); J is their mean.
         metrics: the problem's further metrics on this workload, by name.
+        stderr: standard error of J where the series does not tell it; the series may then be J alone.
+        ceiling: upper bound of J that was found while measuring, beside `Problem.ceiling`.
     """
 
     series: tuple[float, ...]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    stderr: float | None = None
+    ceiling: float = math.inf
+
+    @classmethod
+    def of_timing(cls, timing: Timing, metrics: Mapping[str, float]) -> Measured:
+        """How a program did on a timed workload: J is log2 of the speed-up over the baseline."""
+        gain = timing.gain
+        return cls(series=(gain.mean,), metrics=metrics, stderr=gain.stderr, ceiling=timing.ceiling)
 
     @property
     def objective(self) -> float:
@@ -124,6 +162,9 @@ class Declaration:
         preload: modules that a sandbox imports once, before any candidate.
         race_after: how many workloads a candidate is always given before it may be raced out.
         checks: names of the checks that `Problem.play` makes itself, by `Guest.refuse`.
+        timed: whether J is log2 of the speed-up over the baseline, measured by `Guest.compare`; the baseline's J is
+            then 0 by definition.
+        template: a program whose text must stay as it is outside the regions that it marks; see `evaluators.region`.
     """
 
     name: str
@@ -142,6 +183,18 @@ class Declaration:
     preload: tuple[str, ...]
     race_after: int
     checks: tuple[str, ...] = ()
+    timed: bool = False
+    template: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a template that marks no region, or whose markers do not pair up."""
+        if self.template is None:
+            return
+        try:
+            if len(frozen_parts(self.template)) < 2:
+                raise RegionError("it marks no region with EVOLVE-BLOCK-START and EVOLVE-BLOCK-END")
+        except RegionError as error:
+            raise ProblemError(f"problem {self.name}: bad template: {error}; mend its markers") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +247,7 @@ class Problem(Protocol):
         """J of the reference (score 100); ``open_seed`` starts an unmodified seed in a sandbox."""
 
     def ceiling(self, workload: Any) -> float:
-        """A proven upper bound of J on this workload."""
+        """A proven upper bound of J on this workload; infinite where only the machine can tell (see `Measured`)."""
 
 
 def seed_named(problem: Problem, name: str) -> Seed:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 
 from evaluators.program import ProgramError, parse_program
+from evaluators.region import change_outside
 
 FORBIDDEN_NAMES = frozenset(
     {
@@ -32,6 +33,7 @@ def screen(
     entry: str,
     parameters: Sequence[str],
     allowed_imports: Collection[str],
+    template: str | None = None,
     max_bytes: int = 100_000,
     max_depth: int = 100,
 ) -> str | None:
@@ -42,13 +44,14 @@ def screen(
         entry: name of the function that it must define at top level.
         parameters: names that the entry must take, in order; it may take more if those have defaults.
         allowed_imports: packages (or dotted modules) that it may import; what lies below them is allowed too.
+        template: a program that it must equal outside the regions that this marks, or None.
         max_bytes: largest size of the text in UTF-8.
         max_depth: deepest nesting of its syntax tree.
 
     Returns:
         One sentence with the line number where there is one.
     """
-    reason = _check_text(source, max_bytes)
+    reason = _check_text(source, max_bytes) or (change_outside(source, template) if template is not None else None)
     if reason:
         return reason
     try:

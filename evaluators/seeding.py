@@ -27,3 +27,9 @@ def secret_from_seed(seed: int, problem: str) -> bytes:
 def workload_seed(secret: bytes, split: Split, block: int) -> bytes:
     """Seed of one block of workloads: HMAC-SHA256 of split and block under the secret, 32 bytes."""
     return hmac.new(secret, f"workloads:{split.value}:{block}".encode(), hashlib.sha256).digest()
+
+
+def timing_seed(secret: bytes, workload: str, source: str) -> bytes:
+    """Seed of what a timed program must not foresee, warm-up and order of calls: HMAC-SHA256, 32 bytes."""
+    digest = hashlib.sha256(source.encode(errors="surrogatepass")).hexdigest()
+    return hmac.new(secret, f"timing:{digest}:{workload}".encode(), hashlib.sha256).digest()

@@ -6,15 +6,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from evaluators.judge import Block, Judge
+from evaluators.judge import Block, Judge, Standard
 from evaluators.model import EvaluatorError, Outcome, Split
-from evaluators.problem import Problem
+from evaluators.problem import Measured, Problem
 from evaluators.registry import load_problem
 from evaluators.seeding import draw_secret, secret_from_seed, workload_seed
 from evaluators.tasks import CountingClock
+from evaluators.timing import Timing
 
 TRIVIAL = Path(__file__).parents[2] / "bench" / "trivial" / "problem.py"
 HALF = "import numpy as np\n\n\ndef answer(size):\n    return np.full(size, 0.5)\n"
@@ -90,6 +92,55 @@ def test_beyond_the_proven_ceiling_is_quarantined(trivial: ModuleType, judge_of:
     evaluation = judge.evaluate(HALF, judge.block(Split.TRAIN, 0))
     assert (evaluation.outcome, evaluation.score) == (Outcome.QUARANTINED, None)
     assert "beyond the proven ceiling -0.100000" in evaluation.reason
+
+
+def test_a_measure_may_know_its_own_error_and_ceiling(trivial: ModuleType, judge_of: Callable[..., Judge]) -> None:
+    class Own(trivial.Trivial):  # type: ignore[name-defined, misc]
+        def play(self, workload: Any, guest: Any) -> Measured:
+            measured = super().play(workload, guest)
+            return Measured(
+                series=measured.series[:1], metrics=measured.metrics, stderr=0.01, ceiling=-0.1 if alone else 0.0
+            )
+
+    alone = False
+    judge = judge_of(Own(1))
+    block = judge.block(Split.TRAIN, 0)
+    result = judge.evaluate(HALF, block).workloads[0]
+    assert result.stderr == pytest.approx(100 * 0.01 / 0.5)
+    alone = True
+    evaluation = judge.evaluate(HALF, block)
+    assert evaluation.outcome is Outcome.QUARANTINED
+    assert "beyond the proven ceiling -0.100000" in evaluation.reason
+
+
+def test_a_series_that_tells_no_error_is_our_fault(trivial: ModuleType, judge_of: Callable[..., Judge]) -> None:
+    class Short(trivial.Trivial):  # type: ignore[name-defined, misc]
+        def play(self, workload: Any, guest: Any) -> Measured:
+            measured = super().play(workload, guest)
+            return Measured(series=measured.series[:1], metrics=measured.metrics)
+
+    judge = judge_of(Short(1))
+    block = judge.block(Split.TRAIN, 0)
+    with pytest.raises(EvaluatorError, match="two samples"):
+        judge.evaluate(HALF, block)
+
+
+@pytest.mark.parametrize(("offset", "stderr"), [(0.0, 1.0), (0.05, 2.5)])
+def test_no_timing_is_surer_than_the_baseline_against_itself(trivial: ModuleType, offset: float, stderr: float) -> None:
+    floor = Timing(
+        ratio=2**offset,
+        low=2 ** (offset - 0.01),
+        high=2 ** (offset + 0.01),
+        stderr=0.005,
+        n=24,
+        seconds=0.01,
+        baseline_seconds=0.01,
+        channel_seconds=0.001,
+        ceiling=3.0,
+    )
+    work = trivial.Trivial(1).workloads(Split.TRAIN, bytes(32))[0]
+    standard = Standard(workload=work, baseline=(0.0,), reference=2.0, ceiling=3.0, floor=floor)
+    assert standard.stderr(Measured(series=(1.0,), stderr=0.02), [50.0], span=2.0) == pytest.approx(stderr)
 
 
 def test_a_reference_beyond_the_ceiling_is_our_fault(trivial: ModuleType, judge_of: Callable[..., Judge]) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from evaluators.problem import ProblemError
+from evaluators.registry import load_problem
 from evaluators.screen import FORBIDDEN_NAMES, screen
 
 GOOD = '''"""A program."""
@@ -113,3 +117,24 @@ def test_a_default_too_long_to_print_is_a_reason_and_no_error() -> None:
     reason = screen(source, entry="plan", parameters=("a",), allowed_imports=frozenset())
     assert reason is not None
     assert "plan must take (a)" in reason
+
+
+def test_text_outside_the_marked_region_must_stay() -> None:
+    template = "import math\n# EVOLVE-BLOCK-START\ndef plan(a):\n    return a\n# EVOLVE-BLOCK-END\n"
+
+    def look(source: str) -> str | None:
+        return screen(source, entry="plan", parameters=("a",), allowed_imports=frozenset({"math"}), template=template)
+
+    assert look(template) is None
+    assert look(template.replace("return a", "return math.sqrt(a)")) is None
+    assert look(template.replace("import math", "import math as m")) == (
+        "changes part 1 of the text outside the marked regions: 'import math as m'"
+    )
+
+
+def test_a_template_without_a_region_is_refused() -> None:
+    facts = load_problem("eplb").declaration
+    assert dataclasses.replace(facts, template="# EVOLVE-BLOCK-START\n# EVOLVE-BLOCK-END\n").template
+    for bad in ("x = 1\n", "# EVOLVE-BLOCK-START\n"):
+        with pytest.raises(ProblemError, match="problem eplb: bad template"):
+            dataclasses.replace(facts, template=bad)

@@ -1,0 +1,78 @@
+"""The part of a program that may change, between markers in comments; the rest must stay as it is.
+
+The markers are those of public evolvers, ``# EVOLVE-BLOCK-START`` and ``# EVOLVE-BLOCK-END``, on lines of their own.
+"""
+
+from __future__ import annotations
+
+import re
+
+MARKER = re.compile(r"\s*#\s*EVOLVE-BLOCK-(START|END)\b.*")
+
+
+class RegionError(ValueError):
+    """A template's markers do not pair up; says in which line."""
+
+
+def has_regions(text: str) -> bool:
+    """Whether a text marks regions at all."""
+    return any(MARKER.fullmatch(line) for line in text.splitlines())
+
+
+def frozen_parts(text: str) -> list[list[str]]:
+    """The lines outside the regions, markers included: one part before, between and after regions.
+
+    Raises:
+        RegionError: a region is opened twice, or never opened or closed.
+    """
+    parts: list[list[str]] = [[]]
+    opened = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        marker = MARKER.fullmatch(line)
+        if marker is None:
+            if not opened:
+                parts[-1].append(line.rstrip())
+            continue
+        if (marker[1] == "START") == bool(opened):
+            problem = f"opens a region while the one of line {opened} is open" if opened else "closes no open region"
+            raise RegionError(f"line {number}: EVOLVE-BLOCK-{marker[1]} {problem}")
+        if opened:
+            parts.append([line.strip()])
+            opened = 0
+        else:
+            parts[-1].append(line.strip())
+            opened = number
+    if opened:
+        raise RegionError(f"line {opened}: EVOLVE-BLOCK-START is never closed")
+    return parts
+
+
+def change_outside(source: str, template: str) -> str | None:
+    """Say where a program differs from its template outside the regions, in one line; None where it does not.
+
+    Blank space at the ends of lines and of the file does not count.
+
+    Args:
+        source: the program.
+        template: a program that marks at least one region.
+
+    Raises:
+        RegionError: the template's own markers do not pair up.
+    """
+    frozen = frozen_parts(template)
+    try:
+        found = frozen_parts(source)
+    except RegionError as error:
+        return str(error)
+    if len(found) != len(frozen):
+        return f"marks {len(found) - 1} regions that may change, where there must be {len(frozen) - 1}"
+    for part, (theirs, ours) in enumerate(zip(found, frozen, strict=True), start=1):
+        if _trimmed(theirs) != _trimmed(ours):
+            changed = next((line for line in theirs if line.strip() and line not in ours), None)
+            told = f": {changed.strip()[:80]!r}" if changed else ": lines are missing"
+            return f"changes part {part} of the text outside the marked regions{told}"
+    return None
+
+
+def _trimmed(lines: list[str]) -> list[str]:
+    return "\n".join(lines).strip().splitlines()
