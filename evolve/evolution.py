@@ -17,9 +17,10 @@ from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Problem
 from evaluators.program import ProgramError, normalised_digest
 from evaluators.screen import screen
-from evaluators.statistics import Estimate, stratified
+from evolve.memory import Record
 from evolve.proposal import Context, Material, Proposal, ProposalError, Proposer, Selection
 from evolve.selectors.protocol import Member, Selector
+from evolve.title import SEEDS_BLOCK, Title
 
 ATTEMPTS = 50
 """How often a proposal may fail (unusable, duplicate) before the ask gives up for now."""
@@ -27,12 +28,8 @@ ATTEMPTS = 50
 CARRIED = 4
 """How many leaders are measured again when a new block begins, so that estimates rest on more workloads."""
 
-CONFIRMATIONS_PER_BLOCK = 16
-"""How many challengers meet the same validation block before a fresh one is drawn."""
-
-
 CONFIRMED_KEPT = 24
-"""How many confirmed candidates stay in mind as possible finalists."""
+"""How many candidates that were measured on validation stay in mind as possible finalists."""
 
 
 class SearchExhaustedError(RuntimeError):
@@ -47,32 +44,6 @@ class Ask:
     candidate: NewCandidate | None = None
     duplicates: int = 0
     unusable: int = 0
-
-
-@dataclass(slots=True)
-class _Record:
-    """What the search remembers of one candidate that is worth it."""
-
-    candidate: NewCandidate
-    train: dict[int, Evaluation]
-    validation: dict[int, Evaluation]
-
-    @property
-    def merit(self) -> float:
-        """What a candidate is ranked by: its lower bound on train, or on validation where that is lower.
-
-        A program that fits the train machines alone must not father the rest of the search.
-        """
-        bounds = [found.low for split in (Split.TRAIN, Split.VALIDATION) if (found := self.estimate(split))]
-        return min(bounds)
-
-    def estimate(self, split: Split) -> Estimate | None:
-        """Pooled estimate over all ok evaluations of a split."""
-        evaluations = self.train if split is Split.TRAIN else self.validation
-        results = [result for evaluation in evaluations.values() for result in evaluation.workloads]
-        if not results:
-            return None
-        return stratified([r.share for r in results], [r.stderr for r in results])
 
 
 class Evolution:
@@ -107,16 +78,18 @@ class Evolution:
         self._pending: deque[Planned] = deque()
         self._followed: set[Planned] = set()
         self._noted_ahead: set[int] = set()
-        self._records: dict[int, _Record] = {}
+        self._records: dict[int, Record] = {}
         self._materials: dict[int, Material] = {}
+        self._title = Title(self._records)
+        self._failed: set[int] = set()
         self._block = 0
-        self._challenges = 0
-        self._best: int | None = None
+        self._told = 0
+        self._told_block = 0
 
     @property
     def best(self) -> int | None:
-        """Number of the candidate called best: the last challenger to win its confirmation."""
-        return self._best
+        """Number of the candidate called best: the last challenger to win its duel, at first the best seed."""
+        return self._title.best
 
     def ask(self) -> Ask | None:
         """What to evaluate next; None while nothing can be decided before more results are told.
@@ -144,52 +117,41 @@ class Evolution:
         self.restore(candidate, planned)
         if planned.purpose is Purpose.FINAL:
             return
+        self._told += 1
         if evaluation.outcome is not Outcome.OK:
-            self._disqualify(candidate.number)
-            return
-        record = self._records.setdefault(candidate.number, _Record(candidate=candidate, train={}, validation={}))
-        if planned.split is Split.TRAIN:
-            record.train[planned.block] = evaluation
-            self._tell_train(record)
-        else:
-            record.validation[planned.block] = evaluation
-            self._tell_selector(record)
-            self._settle_challenge(planned.block)
+            self._disqualify(candidate.number, planned.purpose)
+        elif candidate.number not in self._failed:
+            record = self._records.get(candidate.number) or self._remember(candidate)
+            record.add(evaluation)
+            if planned.split is Split.TRAIN:
+                self._tell_train(record, planned.block)
+            else:
+                self._tell_validation(record, planned.block)
+        self._follow_up()
         self._prune()
 
     def restore(self, candidate: NewCandidate, planned: Planned) -> None:
         """Note that this evaluation was planned (by this sitting or an earlier one); does nothing twice."""
         if planned.purpose is not Purpose.SEARCH:
             self._followed.add(planned)
+            self._title.note(planned)
             if planned in self._pending:
                 self._pending.remove(planned)
         elif candidate.number >= self._next_number and candidate.number not in self._noted_ahead:
             self._note_new(candidate, planned)
 
     def finalists(self, count: int) -> list[int]:
-        """The best so far and the runners-up: confirmed ones first, then by lower bound on train; no seeds."""
-        evolved = [r for r in self._records.values() if r.candidate.proposer != "seed"]
-
-        def rank(record: _Record) -> tuple[bool, bool, float, int]:
-            confirmed = record.estimate(Split.VALIDATION)
-            train = record.estimate(Split.TRAIN)
-            value = confirmed or train
-            return (
-                record.candidate.number == self._best,
-                confirmed is not None,
-                value.low if value else float("-inf"),
-                -record.candidate.number,
-            )
-
-        ranked = sorted(evolved, key=rank, reverse=True)
-        return [record.candidate.number for record in ranked[:count]]
+        """The best so far, then the others by merit, whether confirmed or not; no seeds."""
+        evolved = [record for record in self._records.values() if not record.is_seed]
+        evolved.sort(key=lambda record: (record.number != self.best, -record.merit, record.number))
+        return [record.number for record in evolved[:count]]
 
     def best_seeds(self, count: int) -> list[int]:
         """Numbers of the unmodified starting programs with the highest train scores, best first."""
         scores = {
             number: pooled.mean
             for number, record in self._records.items()
-            if record.candidate.proposer == "seed" and (pooled := record.estimate(Split.TRAIN))
+            if record.is_seed and (pooled := record.estimate(Split.TRAIN))
         }
         return sorted(scores, key=lambda number: (-scores[number], number))[:count]
 
@@ -261,6 +223,7 @@ class Evolution:
             entry=facts.entry,
             parameters=facts.parameters,
             allowed_imports=facts.allowed_imports,
+            template=facts.template,
         ):
             return None
         try:
@@ -313,90 +276,95 @@ class Evolution:
 
     # -- telling -----------------------------------------------------------------------------------
 
-    def _tell_train(self, record: _Record) -> None:
-        self._materials[record.candidate.number] = _material(record.candidate)
-        self._tell_selector(record)
-        self._challenge(record)
+    def _remember(self, candidate: NewCandidate) -> Record:
+        record = Record(candidate=candidate)
+        parent = self._records.get(candidate.parents[0]) if candidate.parents else None
+        if parent:
+            record.inherit(parent)
+        self._records[candidate.number] = record
+        return record
 
-    def _tell_selector(self, record: _Record) -> None:
+    def _tell_train(self, record: Record, block: int) -> None:
+        self._told_block = max(self._told_block, block)
+        self._materials[record.number] = _material(record.candidate)
+        self._tell_selector(record)
+        self._title.consider(record.number)
+
+    def _tell_validation(self, record: Record, block: int) -> None:
+        self._tell_selector(record)
+        for other in self._records.values():
+            if other.learn_from(record):
+                self._tell_selector(other)
+        self._title.settle(block)
+
+    def _tell_selector(self, record: Record) -> None:
         pooled = record.estimate(Split.TRAIN)
         if pooled is None:
             return
         metrics = record.train[max(record.train)].metrics
         self._selector.tell(
             Member(
-                number=record.candidate.number,
+                number=record.number,
                 mean=pooled.mean,
                 low=record.merit,
                 cell=tuple(
                     bisect_right(descriptor.edges, metrics[descriptor.metric])
                     for descriptor in self._problem.declaration.descriptors
                 ),
-                is_seed=record.candidate.proposer == "seed",
+                is_seed=record.is_seed,
             )
         )
 
-    def _challenge(self, record: _Record) -> None:
-        """Ask for a confirmation on unused seeds when a candidate's train score could make it the best."""
-        if record.candidate.proposer == "seed":
-            seeds = self.best_seeds(len(self._problem.seeds))
-            if len(seeds) < len(self._problem.seeds) or self._best is not None:
-                return
-            # The last seed is in: the best of them is the first to be confirmed.
-            record = self._records[seeds[0]]
-        number = record.candidate.number
-        champion = self._records.get(self._best) if self._best is not None else None
-        if number == self._best or (champion is not None and record.merit <= champion.merit):
+    def _follow_up(self) -> None:
+        """Ask for what the verdicts so far call for: the seeds' validation, a duel, the champion on a new block."""
+        best = self.best
+        if best is None:
+            self._crown_a_seed()
             return
-        block = self._challenges // CONFIRMATIONS_PER_BLOCK
-        self._challenges += 1
-        for contender in (number, self._best):
-            if contender is None or block in self._records[contender].validation:
-                continue
-            planned = Planned(number=contender, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=block)
+        if self._told_block not in self._records[best].train:
+            self._follow(Planned(number=best, purpose=Purpose.CARRY, split=Split.TRAIN, block=self._told_block))
+        duel = self._title.next_duel(self._told)
+        for planned in duel.planned if duel else ():
             self._follow(planned)
 
-    def _settle_challenge(self, block: int) -> None:
-        """The best is whoever has the highest lower bound on the validation block on which it was challenged."""
-        measured = {
-            number: _low(record.validation[block])
-            for number, record in self._records.items()
-            if block in record.validation
-        }
-        if self._best is not None and self._best not in measured:
+    def _crown_a_seed(self) -> None:
+        """Measure every seed on validation; the one of the highest merit is the first to be called best.
+
+        All of them, because their way from train to validation is what their children are ranked by at first.
+        """
+        seeds = [record for record in self._records.values() if record.is_seed]
+        failed = sum(number < len(self._problem.seeds) for number in self._failed)
+        if len(seeds) + failed < len(self._problem.seeds):
             return
-        self._best = max(measured, key=lambda number: (measured[number], -number))
+        for seed in seeds:
+            self._follow(
+                Planned(number=seed.number, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=SEEDS_BLOCK)
+            )
+        if seeds and all(seed.validation for seed in seeds):
+            self._title.crown(max(seeds, key=lambda seed: (seed.merit, -seed.number)).number)
 
     # -- forgetting --------------------------------------------------------------------------------
 
-    def _disqualify(self, number: int) -> None:
+    def _disqualify(self, number: int, purpose: Purpose) -> None:
         """A candidate that failed anywhere keeps no score: it is no parent, no finalist and not the best."""
+        if purpose is not Purpose.SEARCH:
+            # Another evaluation of it may be under way, and must not bring it back.
+            self._failed.add(number)
         if self._records.pop(number, None) is None:
             return
         self._selector.drop(number)
         self._materials.pop(number, None)
-        if number == self._best:
-            confirmed = [record for record in self._records.values() if record.validation]
-            best = max(confirmed, key=lambda record: (record.merit, -record.candidate.number), default=None)
-            self._best = best.candidate.number if best else None
+        self._title.drop(number)
 
     def _prune(self) -> None:
-        """Keep memory bounded: only the selector's members, the confirmed and the seeds stay in mind."""
-        kept = set(self._selector.leaders(10_000)) | {planned.number for planned in self._pending}
+        """Keep memory bounded: the selector's members, those measured on validation and the seeds stay in mind."""
+        kept = set(self._selector.leaders(10_000)) | self._title.kept | set(range(len(self._problem.seeds)))
         confirmed = [record for record in self._records.values() if record.validation]
         confirmed.sort(key=lambda record: record.merit, reverse=True)
-        kept |= {record.candidate.number for record in confirmed[:CONFIRMED_KEPT]}
-        if self._best is not None:
-            kept.add(self._best)
-        kept |= set(range(len(self._problem.seeds)))
+        kept |= {record.number for record in confirmed[:CONFIRMED_KEPT]}
         for number in [n for n in self._records if n not in kept]:
             del self._records[number]
             self._materials.pop(number, None)
-
-
-def _low(evaluation: Evaluation) -> float:
-    assert evaluation.low is not None
-    return evaluation.low
 
 
 def _material(candidate: NewCandidate) -> Material:

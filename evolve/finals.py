@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from db.archive import Archive
 from db.records import Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split
-from evaluators.statistics import Estimate, paired
+from evaluators.statistics import Estimate, paired, simultaneous
 from evolve.runner import Runner
 
 FINALISTS = 3
@@ -23,7 +23,9 @@ class Placing:
         number: the candidate.
         is_seed: whether it is an unmodified starting program.
         evaluation: its verdict on the hidden block.
-        advantage: paired advantage in points over the best unmodified seed there; None for seeds and failures.
+        advantage: paired advantage in points over the best unmodified seed on the same hidden block; None for seeds
+            and failures. Its interval is simultaneous: with 95 % all finalists' intervals hold at once, so that the
+            most lucky of them is no claim. The error is the spread over all workloads, machines as well as draws.
     """
 
     number: int
@@ -72,8 +74,9 @@ def run_final(
 ) -> FinalResult | None:
     """Measure the contenders on hidden workloads; None when it was interrupted.
 
-    The winner is the first finalist, in the order of merit established on validation, whose paired
-    advantage over the best seed has its lower end above 0; picking the highest hidden score instead would
+    The winner is the first finalist, in the order of merit known before, whose paired advantage over the best seed
+    has the lower end of its simultaneous interval above 0, so that with no real advantage anywhere a final names a
+    finalist in at most 2.5 of 100 cases; picking the highest hidden score instead would
     select on the very split that is to stay unselected. With none, the best seed is what one should use.
     """
     planned = plan_final(archive, run_id, finalists, seed_numbers)
@@ -86,18 +89,22 @@ def run_final(
                 if record.evaluation is None:
                     return None
                 verdicts[number] = record.evaluation
+    # The seed that does best on this very block: its luck there makes every advantage smaller, never larger.
     best_seed = max(seed_numbers, key=lambda number: _score(verdicts[number]))
     yardstick = verdicts[best_seed]
-    placings = []
-    for number in (*finalists, *seed_numbers):
-        evaluation = verdicts[number]
-        comparable = evaluation.outcome is Outcome.OK and yardstick.outcome is Outcome.OK
-        advantage = None
-        if comparable and number not in seed_numbers:
-            advantage = paired(evaluation.shares, yardstick.shares)
-        placings.append(
-            Placing(number=number, is_seed=number in seed_numbers, evaluation=evaluation, advantage=advantage)
+    compared = [n for n in finalists if Outcome.OK is verdicts[n].outcome is yardstick.outcome]
+    confidence = simultaneous(len(compared))
+    placings = [
+        Placing(
+            number=number,
+            is_seed=number in seed_numbers,
+            evaluation=verdicts[number],
+            advantage=paired(verdicts[number].shares, yardstick.shares, confidence=confidence)
+            if number in compared
+            else None,
         )
+        for number in (*finalists, *seed_numbers)
+    ]
     winner = _winner(placings, best_seed)
     if winner is not None:
         archive.set_best(run_id, winner, Split.HIDDEN)

@@ -15,6 +15,7 @@ from evaluators.model import Metric, Split
 from reports.evaluation import estimate_json, evaluation_json, evaluation_view, headline
 from reports.formats import Column, Format, Listing, Row, render
 from reports.leaderboard import SCORE_FIELDS, made, score_cell
+from reports.passage import passage, passage_json, passage_text
 from reports.text import MISSING, ReportError, duration, estimate_text, one_line, tag, visible
 
 Evaluations = Sequence[EvaluationRecord]
@@ -39,6 +40,7 @@ def candidate_json(
         "digest": candidate.digest,
         "outcome": standing.outcome,
         "scores": {split.value: estimate_json(standing.estimates.get(split)) for split in Split},
+        "way": passage_json(passage(standing, evaluations)),
         "evaluations": [
             {"purpose": record.planned.purpose, **evaluation_json(record.evaluation, metrics)}
             for record in evaluations
@@ -61,11 +63,14 @@ def show_json(archive: Archive, run: RunRecord, number: int, metrics: Sequence[M
 
 def show(archive: Archive, run: RunRecord, number: int, metrics: Sequence[Metric]) -> RenderableType:
     """A candidate for a reader: how it was made, its evaluations with intervals, its source."""
-    candidate = archive.candidate(run.id, number)
+    candidate, standing = archive.candidate(run.id, number), archive.standing(run.id, number)
+    evaluations = archive.evaluations(run.id, number)
+    facts = _facts(run, candidate, standing, archive.children(run.id, number))
+    way = passage_text(passage(standing, evaluations))
     return Group(
-        Text("\n".join(_facts(run, candidate, archive.standing(run.id, number), archive.children(run.id, number)))),
+        Text("\n".join([*facts, f"way: {way}"] if way else facts)),
         Text(""),
-        evaluations_view(archive.evaluations(run.id, number), metrics),
+        evaluations_view(evaluations, metrics),
         Text("\nsource:", style="bold"),
         source_view(candidate.source),
     )

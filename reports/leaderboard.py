@@ -12,6 +12,7 @@ from db.records import Purpose, RunRecord, Standing
 from evaluators.model import Metric, Outcome, Split
 from reports.evaluation import estimate_json, metric_title, metrics_json
 from reports.formats import Column, Format, Row, render
+from reports.passage import Passage, passage, passage_json
 from reports.text import MISSING, count, one_line, points, tag, with_interval
 
 SEED = "seed"  # the proposer of unmodified starting programs
@@ -66,8 +67,21 @@ def hidden_measurements(archive: Archive, run_id: int, standings: Sequence[Stand
     }
 
 
+def passages(archive: Archive, run_id: int, standings: Sequence[Standing]) -> dict[int, Passage]:
+    """The way of the score of everyone here who was measured again after the first score, by number."""
+    return {
+        standing.number: passage(standing, archive.evaluations(run_id, standing.number))
+        for standing in standings
+        if Split.VALIDATION in standing.estimates or Split.HIDDEN in standing.estimates
+    }
+
+
 def rows(
-    standings: Sequence[Standing], run: RunRecord, metrics: Sequence[Metric], hidden: Mapping[int, int]
+    standings: Sequence[Standing],
+    run: RunRecord,
+    metrics: Sequence[Metric],
+    hidden: Mapping[int, int],
+    ways: Mapping[int, Passage],
 ) -> list[Row]:
     """The leaderboard's rows in full precision, best first as the standings come.
 
@@ -76,6 +90,7 @@ def rows(
         run: whose ``best`` is marked.
         metrics: what the problem declares, for the units.
         hidden: how often each candidate was measured on the hidden split, by number.
+        ways: how each candidate's score fared after the first (`passages`), by number.
     """
     return [
         {
@@ -91,6 +106,7 @@ def rows(
             "parents": list(standing.parents),
             **{split.value: estimate_json(standing.estimates.get(split)) for split in Split},
             "hidden_measurements": hidden.get(standing.number, 0),
+            "way": passage_json(ways.get(standing.number)),
             "metrics": metrics_json(standing.metrics, metrics),
             "outcome": standing.outcome,
             "note": standing.note,
@@ -186,7 +202,8 @@ def leaderboard(
     Returns:
         A renderable for a table; finished text for the other formats.
     """
-    table = rows(standings, run, metrics, hidden_measurements(archive, run.id, standings))
+    hidden, ways = hidden_measurements(archive, run.id, standings), passages(archive, run.id, standings)
+    table = rows(standings, run, metrics, hidden, ways)
     listing = render(table, columns(metrics), fmt, empty=EMPTY)
     return listing if isinstance(listing, str) else Group(Text(heading(run, scale)), Text(""), listing)
 

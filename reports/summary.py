@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from db.archive import Archive
 from db.records import EvaluationRecord, RunRecord, Standing
 from evaluators.model import Outcome, Split
-from evaluators.statistics import Estimate, paired
+from evaluators.statistics import Estimate, paired, simultaneous
 from reports.evaluation import estimate_json
 from reports.formats import Column, Format, Listing, Row, render
 from reports.leaderboard import (
@@ -23,7 +26,8 @@ from reports.leaderboard import (
     tag_cell,
     tally,
 )
-from reports.text import MISSING, count, duration, estimate_text, points, signed, tag
+from reports.passage import Passage, passage, passage_json, passage_text
+from reports.text import MISSING, count, duration, estimate_text, points, tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +38,15 @@ class Finalist:
         standing: its pooled scores by split.
         measurements: how often it has met hidden workloads.
         advantage: its paired lead over the best unmodified seed on the hidden split, in points; None where
-            the two never met the same workloads, or for that seed itself.
+            the two never met the same workloads, or for that seed itself. For evolved candidates its interval is
+            simultaneous over all of them.
+        way: its scores from the first on.
     """
 
     standing: Standing
     measurements: int
     advantage: Estimate | None
+    way: Passage
 
 
 def last_line(run: RunRecord, best: Standing | None, seconds: float | None = None) -> str:
@@ -63,18 +70,23 @@ def last_line(run: RunRecord, best: Standing | None, seconds: float | None = Non
 
 
 def advantage(
-    ours: Sequence[EvaluationRecord], theirs: Sequence[EvaluationRecord], split: Split = Split.HIDDEN
+    ours: Sequence[EvaluationRecord],
+    theirs: Sequence[EvaluationRecord],
+    split: Split = Split.HIDDEN,
+    *,
+    claims: int = 1,
 ) -> Estimate | None:
     """Paired lead of one candidate over another on the workloads that both have met, in points.
 
     Workloads pair up when split, block, workload definition and name agree; of repeated measurements of a
-    block the latest counts. None if there is no pair.
+    block the latest counts. None if there is no pair. The interval is one of ``claims`` that hold all at once with
+    95 %.
     """
     mine, other = _shares(ours, split), _shares(theirs, split)
     common = [key for key in mine if key in other]
     if not common:
         return None
-    return paired([mine[key] for key in common], [other[key] for key in common])
+    return paired([mine[key] for key in common], [other[key] for key in common], confidence=simultaneous(claims))
 
 
 def _shares(records: Sequence[EvaluationRecord], split: Split) -> dict[tuple[str, int, str], float]:
@@ -97,6 +109,7 @@ def finalists(archive: Archive, run: RunRecord, limit: int = 100) -> list[Finali
     measured = [standing for standing in leaders if Split.HIDDEN in standing.estimates]
     records = {standing.number: archive.evaluations(run.id, standing.number) for standing in measured}
     seed = best_seed(measured, Split.HIDDEN)
+    claims = evolved(measured)
     return [
         Finalist(
             standing=standing,
@@ -106,10 +119,16 @@ def finalists(archive: Archive, run: RunRecord, limit: int = 100) -> list[Finali
             ),
             advantage=None
             if seed is None or seed.number == standing.number
-            else advantage(records[standing.number], records[seed.number]),
+            else advantage(records[standing.number], records[seed.number], claims=1 if is_seed(standing) else claims),
+            way=passage(standing, records[standing.number]),
         )
         for standing in measured
     ]
+
+
+def evolved(standings: Sequence[Standing]) -> int:
+    """How many are no seeds: that many leads are claimed at once."""
+    return sum(not is_seed(standing) for standing in standings)
 
 
 def verdict(lead: Estimate | None) -> str:
@@ -120,7 +139,7 @@ def verdict(lead: Estimate | None) -> str:
 
 
 def final_rows(entries: Sequence[Finalist], run: RunRecord) -> list[Row]:
-    """The finalists' rows in full precision; shrinkage is hidden minus train, in points."""
+    """The finalists' rows in full precision."""
     return [
         {
             "number": entry.standing.number,
@@ -133,15 +152,10 @@ def final_rows(entries: Sequence[Finalist], run: RunRecord) -> list[Row]:
             "measurements": entry.measurements,
             "advantage": estimate_json(entry.advantage),
             "verdict": verdict(entry.advantage),
-            "shrinkage": _shrinkage(entry.standing),
+            "way": passage_json(entry.way),
         }
         for entry in entries
     ]
-
-
-def _shrinkage(standing: Standing) -> float | None:
-    train, hidden = standing.estimates.get(Split.TRAIN), standing.estimates.get(Split.HIDDEN)
-    return None if train is None or hidden is None else hidden.mean - train.mean
 
 
 def final_columns(seed: Standing | None) -> list[Column]:
@@ -154,8 +168,15 @@ def final_columns(seed: Standing | None) -> list[Column]:
         Column(title="hidden", path=("hidden",), unit=unit, show=score_cell, fields=SCORE_FIELDS),
         Column(title=rival, path=("advantage",), unit=unit, show=_lead, fields=SCORE_FIELDS),
         Column(title="verdict", path=("verdict",), numeric=False, priority=1),
-        Column(title="train → validation → hidden", path=(), unit="pts", show=_path, priority=2),
-        Column(title="shrinkage", path=("shrinkage",), unit="pts", show=_signed, priority=3),
+        Column(title="first → confirmed → hidden", path=(), unit="pts", show=_path, priority=2),
+        Column(
+            title="shrunk by",
+            path=("way", "shrinkage", "hidden"),
+            unit="pts",
+            show=_shrunk,
+            fields=("points", "percent"),
+            priority=3,
+        ),
         Column(title="measured", path=("measurements",), unit="times", priority=4),
         Column(title="made by", path=("made",), numeric=False, flexible=True, priority=5),
     ]
@@ -173,12 +194,27 @@ def _lead(value: object) -> str:
     return f"+{text}" if isinstance(lead, float) and math.isfinite(lead) and round(lead, 1) > 0 else text
 
 
-def _signed(value: object) -> str:
-    return signed(value) if isinstance(value, float) else MISSING
+def final_view(entries: Sequence[Finalist], run: RunRecord) -> RenderableType:
+    """The finalists for a reader: the table, what its intervals mean, and the way of the best one's score."""
+    claims = evolved([entry.standing for entry in entries])
+    notes = [f"lead: paired, simultaneous 95 % interval over {count(claims, 'finalist')}"] if claims else []
+    best = next((entry for entry in entries if entry.standing.number == run.best), None)
+    way = passage_text(best.way) if best else ""
+    if best and way:
+        notes.append(f"{tag(best.standing.number)}: {way}")
+    return Group(final_listing(entries, run), Text("\n".join(notes)))
 
 
 def _path(row: object) -> str:
-    if not isinstance(row, Mapping):
+    way = row.get("way") if isinstance(row, Mapping) else None
+    if not isinstance(way, Mapping):
         return MISSING
-    estimates = [row.get(split.value) for split in Split]
+    estimates = [way.get(name) for name in ("first", "confirmed", "hidden")]
     return " → ".join(points(item["score"]) if isinstance(item, Mapping) else MISSING for item in estimates)
+
+
+def _shrunk(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return MISSING
+    percent = value["percent"]
+    return points(value["points"]) + ("" if percent is None else f" ({percent:.0f} %)")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluators.statistics import stratum_of
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadStream:
@@ -32,15 +34,8 @@ class LoadStream:
 
     @property
     def stratum(self) -> str:
-        """The machine, and where a name ends in a draw's number also the law: ``"26x64/8gpu/piecewise"``.
-
-        Slots are left out: draws of a machine with more or fewer slots count as draws of one stratum, which
-        makes the error larger and never smaller.
-        """
-        parts = self.name.split("/")
-        if not parts[-1].isdecimal():
-            return self.name
-        return "/".join(part for part in parts[:-1] if not part.isdecimal())
+        """The machine and the law of the loads, where a name ends in a draw's number; see `stratum_of`."""
+        return stratum_of(self.name)
 
     @property
     def scored_windows(self) -> int:

@@ -1,7 +1,9 @@
 """The load-balancing workloads: which streams of expert loads make up train, validation and hidden.
 
-Train shows two shapes under four simple regimes; validation repeats that with fresh seeds and another drift;
-hidden changes drift, domain mixes, regime lengths and most shapes, down to two slots per GPU.
+Train shows two shapes under four simple regimes; validation asks for some of that and for other machines, with
+fresh seeds and another drift; hidden changes drift, domain mixes, regime lengths and most shapes, down to two
+slots per GPU. Every kind is drawn at least twice in a block, so that the spread between its draws shows how much
+of a score is the luck of the draw.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ from dataclasses import dataclass
 
 from evaluators.model import Split
 from evaluators.workloads.generator import GENERATOR_VERSION, GeneratorConfig, derive_seed, generate
-from evaluators.workloads.regimes import MixConfig, Regime
+from evaluators.workloads.regimes import SIMPLE_REGIMES, MixConfig, Regime
 from evaluators.workloads.stream import LoadStream
 
 WARM_WINDOWS = 6
 SCORED_WINDOWS = 24
+
+DRAWS = 2
+"""How often each kind of stream is drawn in a block of train or validation, with its scored windows shared out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,18 +131,25 @@ V2_LITE_32_BY_4 = dataclasses.replace(V2_LITE_32_BY_2, num_slots=128)
 V2_LITE_16 = dataclasses.replace(V2_LITE_8, num_gpus=16, num_nodes=2)
 V2_LITE_24 = dataclasses.replace(V2_LITE_8, num_slots=96, num_gpus=24, num_nodes=3)
 GPT_OSS_48 = Deployment(layers=36, experts=128, top_k=4, num_slots=144, num_gpus=48, num_nodes=6)
-# Every regime on both machines; the order shows early, at little cost, who is not worth finishing.
-_TRAIN_KINDS = (
-    (V2_LITE_8, Regime.STATIONARY),
-    (V2_LITE_8, Regime.DRIFTING),
-    (V2_LITE_8, Regime.ABRUPT),
-    (V3_32, Regime.ABRUPT),
-    (V2_LITE_8, Regime.RECURRING),
-    (V3_32, Regime.DRIFTING),
-    (V3_32, Regime.RECURRING),
-    (V3_32, Regime.STATIONARY),
+
+_Kind = tuple[Deployment, Regime]
+
+# Every regime on both machines. The order shows early, at little cost, who is not worth finishing: a look at the
+# large machine comes fourth, because what a change does there often does not show on the small one, and the rest
+# of the large machine's streams, nine times as dear, come last.
+_TRAIN_ORDER: tuple[tuple[_Kind, int], ...] = (
+    ((V2_LITE_8, Regime.STATIONARY), 0),
+    ((V2_LITE_8, Regime.DRIFTING), 0),
+    ((V2_LITE_8, Regime.ABRUPT), 0),
+    ((V3_32, Regime.ABRUPT), 0),
+    ((V2_LITE_8, Regime.RECURRING), 0),
+    *(((V2_LITE_8, regime), 1) for regime in SIMPLE_REGIMES),
+    ((V3_32, Regime.DRIFTING), 0),
+    ((V3_32, Regime.RECURRING), 0),
+    ((V3_32, Regime.STATIONARY), 0),
+    *(((V3_32, regime), 1) for regime in SIMPLE_REGIMES),
 )
-_VALIDATION_KINDS = (
+_VALIDATION_KINDS: tuple[_Kind, ...] = (
     (V2_LITE_8, Regime.ABRUPT),
     (V2_LITE_16, Regime.DRIFTING),
     (V2_LITE_16, Regime.RECURRING),
@@ -147,6 +159,8 @@ _VALIDATION_KINDS = (
     (GPT_OSS_48, Regime.DRIFTING),
     (V3_32, Regime.ABRUPT),
 )
+# Nobody is raced out on validation: only a program that fails ends early, and a single draw shows that.
+_VALIDATION_ORDER = tuple((kind, draw) for draw in range(DRAWS) for kind in _VALIDATION_KINDS)
 
 # Four draws of the hidden law: (domains, concentration of their mix, drift sd in nats per window).
 _HIDDEN_LAWS = ((3, 0.5, 0.03), (9, 0.1, 0.015), (5, 0.3, 0.04), (12, 0.2, 0.025))
@@ -182,16 +196,17 @@ def load_law(deployment: Deployment, *, mix: MixConfig | None = None, drift_sd: 
     )
 
 
-def _simple(kinds: Iterable[tuple[Deployment, Regime]], drift_sd: float) -> tuple[StreamDefinition, ...]:
-    """One stream for each machine and regime."""
+def _simple(order: Iterable[tuple[_Kind, int]], drift_sd: float) -> tuple[StreamDefinition, ...]:
+    """One stream for each machine, regime and draw; the draws of a kind share `SCORED_WINDOWS` evenly."""
     return tuple(
         StreamDefinition(
-            name=f"{deployment.label}/{regime.value}",
+            name=f"{deployment.label}/{regime.value}/{draw}",
             deployment=deployment,
             generator=load_law(deployment, drift_sd=drift_sd),
             regime=regime,
+            scored_windows=SCORED_WINDOWS // DRAWS,
         )
-        for deployment, regime in kinds
+        for (deployment, regime), draw in order
     )
 
 
@@ -216,10 +231,14 @@ def _unseen_kinds() -> tuple[StreamDefinition, ...]:
 
 
 def default_suite() -> SuiteConfig:
-    """The suite that scores are quoted on: 8 train, 8 validation, 24 hidden streams of 24 scored windows."""
+    """The suite that scores are quoted on.
+
+    Train and validation: 8 kinds, drawn twice with 12 scored windows each. Hidden: 6 machines, drawn four times
+    with 24 scored windows each.
+    """
     return SuiteConfig(
-        train=_simple(_TRAIN_KINDS, _TRAIN_DRIFT_SD),
-        validation=_simple(_VALIDATION_KINDS, _VALIDATION_DRIFT_SD),
+        train=_simple(_TRAIN_ORDER, _TRAIN_DRIFT_SD),
+        validation=_simple(_VALIDATION_ORDER, _VALIDATION_DRIFT_SD),
         hidden=_unseen_kinds(),
     )
 

@@ -2,11 +2,25 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
+from functools import partial
 
+import numpy as np
 import pytest
 from scipy import stats
 
-from evaluators.statistics import batch_stderr, estimate, paired, stratified, t_quantile, with_draw_error
+from evaluators.statistics import (
+    batch_stderr,
+    bootstrap,
+    estimate,
+    paired,
+    ratio_of_medians,
+    simultaneous,
+    stratified,
+    stratum_of,
+    t_quantile,
+    with_draw_error,
+)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 5, 30, 31, 50, 120, 1000])
@@ -112,6 +126,140 @@ def test_repeated_draws_let_the_interval_cover_the_draw_too() -> None:
     assert naive / 400 < 0.5
 
 
-def test_a_single_draw_keeps_its_own_error() -> None:
-    assert with_draw_error([1.0, 9.0, 3.0], [0.5, 0.5, 0.7], ["a", "a", "b"])[2] == 0.7
-    assert with_draw_error([1.0, 1.0], [0.5, 0.5], ["a", "a"]) == [0.5, 0.5]
+def test_a_single_draw_keeps_its_own_error_and_a_drawn_kind_does_not() -> None:
+    assert with_draw_error([1.0, 9.0, 3.0], [0.5, 0.5, 0.7], ["a", "a", "b"]) == [math.sqrt(32)] * 2 + [0.7]
+    assert with_draw_error([1.0, 1.0], [0.5, 0.5], ["a", "a"]) == [0.0, 0.0]
+
+
+def coverage(spreads: Sequence[float], draws: int, runs: int = 2000) -> float:
+    """How often the 95 % interval of the mean over kinds holds the truth, with normal noise of the draw."""
+    rng = np.random.default_rng(7)
+    kinds = np.arange(len(spreads)) * 10.0
+    drawn = kinds[:, None] + np.array(spreads)[:, None] * rng.normal(size=(runs, len(spreads), draws))
+    strata = [str(kind) for kind in kinds for _ in range(draws)]
+    covered = 0
+    for shares in drawn.reshape(runs, -1).tolist():
+        ours = stratified(shares, with_draw_error(shares, [0.1] * len(shares), strata))
+        covered += ours.low <= kinds.mean() <= ours.high
+    return covered / runs
+
+
+def test_eight_kinds_drawn_twice_cover_the_truth_95_times_in_100() -> None:
+    assert 0.935 <= coverage([5.0] * 8, 2) <= 0.965
+
+
+def test_pooled_degrees_cover_a_little_less_where_the_kinds_vary_unlike() -> None:
+    assert 0.92 <= coverage([2.0] * 4 + [4.0] * 4, 2) <= 0.965
+    assert 0.91 <= coverage([2.0] * 4 + [8.0] * 4, 2) <= 0.95
+
+
+def test_the_error_of_a_score_covers_the_draw_of_the_span_that_it_is_read_against() -> None:
+    """Shares that agree within a block and move together from block to block, as their common yardstick does."""
+    rng = np.random.default_rng(3)
+    strata = [kind for kind in "abcdefgh" for _ in range(2)]
+    blind, covered = 0, 0
+    for _ in range(1000):
+        spans = rng.normal(10, 2, size=16)
+        gains = 4 + rng.normal(0, 0.1, size=16)
+        shares = (100 * gains / spans.mean()).tolist()
+        for given in (None, spans.tolist()):
+            ours = stratified(shares, with_draw_error(shares, [0.1] * 16, strata, spans=given))
+            holds = ours.low <= 40 <= ours.high
+            blind, covered = blind + (holds and given is None), covered + (holds and given is not None)
+    assert blind / 1000 < 0.5
+    assert 0.92 <= covered / 1000 <= 0.98
+
+
+def test_errors_shared_by_draws_of_a_kind_give_one_degree_less_than_there_are_draws() -> None:
+    def degrees(stderrs: list[float]) -> float:
+        ours = stratified([0.0] * len(stderrs), stderrs)
+        return ours.high / ours.stderr
+
+    assert degrees([1.0, 1.0, 2.0, 2.0]) == pytest.approx(t_quantile(2))
+    assert degrees([1.0] * 4 + [2.0] * 4) == pytest.approx(t_quantile(6))
+    assert degrees([1.0, 2.0, 3.0]) == pytest.approx(t_quantile(3))
+    assert degrees([1.0, 1.0, 0.0, 0.0, 0.0]) == pytest.approx(t_quantile(1)), "what never varies teaches nothing"
+    assert stratified([2.0, 2.0], [0.0, 0.0]).low == 2.0
+
+
+def test_a_name_that_ends_in_a_number_is_a_draw_of_its_kind() -> None:
+    assert stratum_of("26x64/8gpu/80/abrupt/1") == stratum_of("26x64/8gpu/96/abrupt/0") == "26x64/8gpu/abrupt"
+    assert stratum_of("26x64/8gpu/80/abrupt") == "26x64/8gpu/80/abrupt"
+    assert stratum_of("size-3") == "size-3"
+
+
+def test_paired_by_kind_ignores_how_the_advantage_differs_from_kind_to_kind() -> None:
+    ours, theirs = [1.0, 2.0, 41.0, 42.0], [0.0] * 4
+    by_kind = paired(ours, theirs, strata=["a", "a", "b", "b"])
+    assert by_kind.low > 0 > paired(ours, theirs).low
+    assert by_kind.mean == paired(ours, theirs).mean
+    assert paired(ours, theirs, strata=["a", "a", "b", "c"]) == paired(ours, theirs), "c was drawn once"
+
+
+@pytest.mark.parametrize("claims", [1, 2, 3, 8])
+def test_simultaneous_intervals_hold_all_at_once(claims: int) -> None:
+    rng = np.random.default_rng(claims)
+    seed = rng.normal(size=(1500, 1, 24))
+    leads = (rng.normal(size=(1500, claims, 24)) - seed).tolist()
+    confidence = simultaneous(claims)
+    held = sum(
+        all((found := paired(lead, [0.0] * 24, confidence=confidence)).low <= 0 <= found.high for lead in run)
+        for run in leads
+    )
+    assert 0.94 <= held / 1500 <= 0.985
+
+
+def test_another_confidence_agrees_with_scipy() -> None:
+    assert t_quantile(7, 0.99) == pytest.approx(stats.t.ppf(0.995, 7))
+    with pytest.raises(ValueError, match="two samples"):
+        t_quantile(0, 0.99)
+
+
+def test_bootstrap_of_a_ratio_of_medians_covers_the_truth() -> None:
+    """Pairs that share their noise, as interleaved timings do; the true ratio is 1.2."""
+    covered, widths = 0, []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        common = rng.lognormal(0, 0.2, size=40)
+        ours, theirs = 1.2 * common * rng.lognormal(0, 0.05, size=40), common * rng.lognormal(0, 0.05, size=40)
+        found = bootstrap([ours.tolist(), theirs.tolist()], ratio_of_medians, seed=1, resamples=400)
+        covered += found.low <= 1.2 <= found.high
+        widths.append(found.high - found.low)
+        assert found.low <= found.value <= found.high
+    # The percentile interval of medians errs on the safe side: resampled medians jump between few values.
+    assert 0.93 <= covered / 300 <= 0.998
+    assert np.mean(widths) < 0.15
+
+
+def test_bootstrap_of_a_mean_covers_the_truth_95_times_in_100() -> None:
+    covered = 0
+    for seed in range(400):
+        samples = np.random.default_rng(seed).gamma(2.0, 1.0, size=50)
+        found = bootstrap([samples.tolist()], partial(np.mean, axis=-1), seed=2, resamples=400)
+        covered += found.low <= 2.0 <= found.high
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+def test_bootstrap_of_a_mean_agrees_with_scipy() -> None:
+    samples = np.random.default_rng(0).normal(5, 2, size=60)
+    ours = bootstrap([samples.tolist()], partial(np.mean, axis=-1), seed=1, resamples=5000)
+    theirs = stats.bootstrap(
+        (samples,), np.mean, n_resamples=5000, method="percentile", rng=np.random.default_rng(2)
+    ).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.05)
+
+
+def test_bootstrap_is_deterministic_and_draws_pairs_together() -> None:
+    first = [1.0, 2.0, 3.0, 7.0, 11.5, 13.25, 20.0, 21.0]
+    second = [2 * value for value in first]
+    found = bootstrap([second, first], ratio_of_medians, seed=5)
+    assert (found.value, found.low, found.high) == (2.0, 2.0, 2.0)
+    mean = partial(np.mean, axis=-1)
+    assert bootstrap([first], mean, seed=5) == bootstrap([first], mean, seed=5) != bootstrap([first], mean, seed=6)
+
+
+def test_bootstrap_refuses_what_does_not_pair_up() -> None:
+    with pytest.raises(ValueError, match="equally long"):
+        bootstrap([[1.0, 2.0], [1.0]], ratio_of_medians, seed=0)
+    with pytest.raises(ValueError, match="at least two"):
+        bootstrap([[1.0]], partial(np.mean, axis=-1), seed=0)

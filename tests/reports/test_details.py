@@ -16,6 +16,7 @@ def test_show(small: Any, metrics: Any) -> None:
     assert text.startswith("#0004 ★ best · crossover:forecast · by operators\n")
     assert "scores (points ± 95 %): train 61.0 ± 2.8, validation 56.0 ± 2.8, hidden 52.0 ± 2.8" in text
     assert "parents: #0002 #0000\nchildren: none\nnote: hedge replicas\n" in text
+    assert "way: first 61.0 ± 2.8 (train) → confirmed 56.0 ± 2.8 (validation), shrunk by 5.0 points (8 %)" in text
     assert "search:\nok: 61.0 ± 2.8 points" in text
     assert "confirm:\nok: 56.0 ± 2.8 points" in text
     assert "validation-2" in text
@@ -65,6 +66,10 @@ def test_show_json(small: Any, metrics: Any) -> None:
     assert value["parents"] == [1]
     assert value["scores"]["train"]["score"] == 30.0
     assert value["scores"]["validation"] is None
+    assert value["way"]["shrinkage"] == {
+        "confirmed": None,
+        "hidden": {"points": 27.833333333333332, "percent": pytest.approx(92.8, abs=0.1)},
+    }
     assert [(item["purpose"], item["split"]) for item in value["evaluations"]] == [
         ("search", "train"),
         ("final", "hidden"),

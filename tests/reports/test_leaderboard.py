@@ -44,9 +44,12 @@ def test_json_has_full_precision_and_units(small: Any, metrics: Any) -> None:
     assert best["train"]["low"] == small.archive.standing(small.id, 4).estimates[Split.TRAIN].low
     assert best["validation"]["n"] == 3
     assert best["hidden_measurements"] == 1
+    assert best["way"]["first"]["score"] == best["train"]["score"]
+    assert best["way"]["shrinkage"]["confirmed"]["points"] == 5.0
     assert best["metrics"]["runtime"] == {"value": 12.5, "unit": "ms"}
     assert best["outcome"] == "ok"
     assert rows[1]["hidden"] is None
+    assert rows[1]["way"] is None, "measured once"
     assert rows[3]["marks"] == ["seed"]
 
 

@@ -74,9 +74,9 @@ def test_the_final_table(small: Any) -> None:
     text = plain_text(summary.final_listing(summary.finalists(small.archive, small.run), small.run), 160)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "lead over #0001" in lines[0]
-    assert lines[3] == "#0004 ★ best 52.0 ± 2.8 +50.0 ± 2.5 better 61.0 → 56.0 → 52.0 -9.0 1 crossover:forecast"
-    assert lines[4].startswith("#0002 2.2 ± 2.8 +0.2 ± 2.6 undecided 30.0 → – → 2.2 -27.8 1")
-    assert lines[5] == "#0001 seed 2.0 ± 2.8 – – 0.0 → – → 2.0 +2.0 1 seed deepseek"
+    assert lines[3] == "#0004 ★ best 52.0 ± 2.8 +50.0 ± 3.6 better 61.0 → 56.0 → 52.0 9.0 (15 %) 1 crossover:forecast"
+    assert lines[4].startswith("#0002 2.2 ± 2.8 +0.2 ± 3.7 undecided 30.0 → – → 2.2 27.8 (93 %) 1")
+    assert lines[5] == "#0001 seed 2.0 ± 2.8 – – 0.0 → – → 2.0 -2.0 1 seed deepseek"
 
 
 def test_the_final_rows_for_programs(small: Any) -> None:
@@ -84,11 +84,29 @@ def test_the_final_rows_for_programs(small: Any) -> None:
     rows = json.loads(str(summary.final_listing(entries, small.run, "json")))
     assert [row["number"] for row in rows] == [4, 2, 1]
     assert rows[0]["advantage"]["score"] == 50.0
-    assert rows[0]["shrinkage"] == -9.0
+    assert rows[0]["way"]["shrinkage"]["hidden"] == {"points": 9.0, "percent": pytest.approx(100 * 9 / 61)}
+    assert rows[0]["way"]["first"]["score"] == 61.0
+    assert rows[1]["way"]["confirmed"] is None
     assert rows[0]["measurements"] == 1
     assert rows[2]["advantage"] is None
     header = str(summary.final_listing(entries, small.run, "csv")).splitlines()[0]
     assert ",," not in header
+
+
+def test_the_leads_of_all_finalists_hold_at_once(small: Any) -> None:
+    two = {entry.standing.number: entry for entry in summary.finalists(small.archive, small.run)}
+    shares = ([51.0, 53.0, 52.0], [1.0, 2.0, 3.0])
+    assert two[4].advantage == paired(*shares, confidence=0.975)
+    assert two[4].advantage.high > paired(*shares).high
+
+
+def test_the_view_says_what_its_intervals_mean_and_how_the_score_fared(small: Any) -> None:
+    text = plain_text(summary.final_view(summary.finalists(small.archive, small.run), small.run), 160)
+    assert text.endswith(
+        "lead: paired, simultaneous 95 % interval over 2 finalists\n"
+        "#0004: first 61.0 ± 2.8 (train) → confirmed 56.0 ± 2.8 (validation), shrunk by 5.0 points (8 %)"
+        " → then 52.0 ± 2.8 (hidden), shrunk by 9.0 points (15 %)\n"
+    )
 
 
 def test_without_a_seed_on_the_hidden_split_there_is_no_lead(new_run: Any) -> None:

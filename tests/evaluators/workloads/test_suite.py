@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from evaluators.model import Split
+from evaluators.statistics import stratum_of
 from evaluators.workloads.regimes import SIMPLE_REGIMES, Regime
 from evaluators.workloads.suite import (
+    DRAWS,
     GPT_OSS_64,
     K2_64,
     QWEN3_16,
@@ -39,7 +42,7 @@ def small_suite(**changes: object) -> SuiteConfig:
 @pytest.mark.parametrize("split", list(Split))
 def test_every_definition_is_sound(split: Split) -> None:
     for stream in SUITE.of(split):
-        assert stream.scored_windows == 24
+        assert stream.scored_windows == (24 if split is Split.HIDDEN else 24 // DRAWS)
         assert 4 <= stream.warm_windows <= 8
         assert stream.deployment.num_slots >= stream.deployment.experts
         assert stream.deployment.num_slots // stream.deployment.num_gpus >= 2
@@ -48,10 +51,25 @@ def test_every_definition_is_sound(split: Split) -> None:
 def test_train_crosses_two_shapes_with_four_regimes_and_begins_cheaply() -> None:
     streams = SUITE.train
     assert [stream.deployment for stream in streams[:4]] == [V2_LITE_8] * 3 + [V3_32]
-    assert len(streams) == 8
-    assert {(stream.deployment, stream.regime) for stream in streams} == {
-        (deployment, regime) for deployment in (V2_LITE_8, V3_32) for regime in SIMPLE_REGIMES
-    }
+    assert [stream.deployment for stream in streams[4:9]] == [V2_LITE_8] * 5
+    assert len(streams) == 16
+    drawn = Counter((stream.deployment, stream.regime) for stream in streams)
+    assert drawn == {(machine, regime): DRAWS for machine in (V2_LITE_8, V3_32) for regime in SIMPLE_REGIMES}
+
+
+@pytest.mark.parametrize("split", list(Split))
+def test_every_kind_is_drawn_more_than_once_so_that_intervals_cover_the_draw(split: Split) -> None:
+    drawn = Counter(stratum_of(stream.name) for stream in SUITE.of(split))
+    assert len(drawn) == {Split.TRAIN: 8, Split.VALIDATION: 8, Split.HIDDEN: 6}[split]
+    assert set(drawn.values()) == {4 if split is Split.HIDDEN else DRAWS}
+    assert sum(stream.scored_windows for stream in SUITE.of(split)) == 24 * (24 if split is Split.HIDDEN else 8)
+
+
+def test_the_draws_of_a_kind_differ() -> None:
+    by_name = {stream.name: stream for stream in build_streams(Split.TRAIN, SEED)}
+    first, second = (by_name[f"26x64/8gpu/80/drifting/{draw}"] for draw in range(2))
+    assert first.stratum == second.stratum == "26x64/8gpu/drifting"
+    assert not np.array_equal(first.loads, second.loads)
 
 
 def test_hidden_is_of_another_kind() -> None:
@@ -90,8 +108,8 @@ def test_gates_lie_on_a_line_through_the_two_stated_shapes() -> None:
 def test_train_streams_are_as_defined() -> None:
     streams = build_streams(Split.TRAIN, SEED)
     assert [stream.name for stream in streams] == [definition.name for definition in SUITE.train]
-    assert {stream.loads.shape for stream in streams} == {(30, 26, 64), (30, 58, 256)}
-    assert {stream.scored_windows for stream in streams} == {24}
+    assert {stream.loads.shape for stream in streams} == {(18, 26, 64), (18, 58, 256)}
+    assert {stream.scored_windows for stream in streams} == {12}
     assert {(len(s.loads[0]), s.gate_seconds) for s in streams} == {(26, 0.150), (58, 0.250)}
     assert {(s.num_slots, s.num_gpus, s.num_nodes) for s in streams} == {(80, 8, 1), (288, 32, 4)}
     # Windows grow with the router, so that an expert's mean load is the same up to top_k.

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+
+from db.records import NewCandidate
+from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
+from evolve.memory import EVALUATIONS_KEPT, Record, advantage
+
+KINDS = ("a/0", "a/1", "b/0", "b/1")
+
+
+def record(number: int, *parents: int, proposer: str = "operators") -> Record:
+    return Record(
+        candidate=NewCandidate(
+            number=number, source="", digest=str(number), proposer=proposer, operator="o", parents=parents
+        )
+    )
+
+
+def measured(shares: list[float], split: Split = Split.TRAIN, block: int = 0) -> Evaluation:
+    mean = sum(shares) / len(shares)
+    return Evaluation(
+        problem="p",
+        split=split,
+        block=block,
+        digest="d",
+        outcome=Outcome.OK,
+        score=mean,
+        stderr=0.5,
+        low=mean - 1,
+        high=mean + 1,
+        workloads=tuple(
+            WorkloadResult(name=name, objective=0, baseline=0, reference=1, ceiling=1, share=share, stderr=0.5)
+            for name, share in zip(KINDS, shares, strict=True)
+        ),
+    )
+
+
+def flat(score: float, split: Split = Split.TRAIN, block: int = 0) -> Evaluation:
+    return measured([score] * 4, split, block)
+
+
+def test_merit_takes_off_what_is_lost_on_validation() -> None:
+    ours = record(5)
+    ours.add(flat(40.0))
+    before = ours.merit
+    assert before < 40.0
+    ours.add(flat(10.0, Split.VALIDATION))
+    assert ours.merit == pytest.approx(before - 30.0)
+    ours.add(flat(90.0, Split.VALIDATION, block=1))
+    assert ours.merit == pytest.approx(before), "a higher score on validation is no bonus"
+
+
+def test_a_child_is_ranked_by_what_its_nearest_validated_ancestor_lost() -> None:
+    parent, child, grandchild, other = record(1), record(2, 1), record(3, 2), record(4)
+    for ours in (parent, child, grandchild, other):
+        ours.add(flat(40.0))
+    child.inherit(parent)
+    grandchild.inherit(child)
+    parent.add(flat(-20.0, Split.VALIDATION))
+    assert all(heir.learn_from(parent) for heir in (child, grandchild))
+    assert not other.learn_from(parent)
+    assert child.merit == grandchild.merit == parent.merit < other.merit
+    child.add(flat(35.0, Split.VALIDATION))
+    assert grandchild.learn_from(child), "the nearer ancestor counts"
+    assert grandchild.discount == -5.0
+    assert not grandchild.learn_from(parent)
+    late = record(6, 2)
+    late.inherit(child)
+    assert (late.discount, late.line) == (-5.0, ())
+
+
+def test_memory_of_one_candidate_stays_bounded() -> None:
+    ours = record(1)
+    for block in range(40):
+        ours.add(flat(float(block), Split.VALIDATION, block))
+    assert sorted(ours.validation) == list(range(40 - EVALUATIONS_KEPT, 40))
+
+
+def test_advantage_pairs_the_blocks_that_both_have_met() -> None:
+    ours, theirs = record(1), record(2)
+    ours.add(measured([1.0, 3.0, 60.0, 62.0]))
+    assert advantage(ours, theirs, Split.TRAIN) is None
+    theirs.add(measured([0.0, 2.0, 40.0, 42.0]))
+    lead = advantage(ours, theirs, Split.TRAIN)
+    assert lead is not None
+    assert (lead.mean, lead.low) == (10.5, 10.5), "the kinds differ, their draws do not"
+    ours.add(flat(0.0, block=1))
+    theirs.add(flat(50.0, block=1))
+    both, new = advantage(ours, theirs, Split.TRAIN), advantage(ours, theirs, Split.TRAIN, block=1)
+    assert both is not None
+    assert new is not None
+    assert (both.mean, new.mean) == (-19.75, -50.0)
+    assert advantage(ours, theirs, Split.TRAIN, block=2) is None
