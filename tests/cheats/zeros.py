@@ -1,8 +1,8 @@
-"""Returns zeros of the right type and shape.
+r"""Returns zeros of the right type and shape.
 
 family: outputs
 expect: wrong /expert \d+ has no slot/
-expect: wrong /the answer/
+expect: wrong /an id is repeated/
 expect: ok
 """
 
