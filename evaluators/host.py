@@ -8,6 +8,9 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from evaluators.model import EvaluatorError
+from sandbox import Tier, missing_for, tier_of
+
 
 def cpu_model() -> str:
     """The processor's marketing name, or its architecture where the kernel does not tell."""
@@ -33,5 +36,25 @@ def describe_host(layers: Mapping[str, str]) -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": importlib.metadata.version("numpy"),
     }
+    facts["sandbox tier"] = tier_of(layers).value
     facts.update({f"sandbox {layer}": state for layer, state in layers.items()})
     return facts
+
+
+def require_sandbox(layers: Mapping[str, str], tier: str) -> None:
+    """Refuse to go on where the sandbox is weaker than wanted.
+
+    Args:
+        layers: what it enforces, by layer.
+        tier: ``full``, ``landlock``, ``limits`` or ``none``.
+
+    Raises:
+        EvaluatorError: it lacks something that this tier needs; names what and why.
+    """
+    missing = missing_for(Tier(tier), layers)
+    if missing:
+        raise EvaluatorError(
+            f"a {tier!r} sandbox is required, and this machine gives {tier_of(layers).value!r}; missing: "
+            f"{', '.join(missing)}\nhint: see evolve doctor, or allow less with "
+            f"--require-sandbox {tier_of(layers).value}"
+        )

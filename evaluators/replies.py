@@ -74,21 +74,23 @@ class Fault:
     reason: str
 
 
-def faults(value: object, expected: Expected, off: frozenset[str] = frozenset()) -> Iterator[Fault]:
-    """All that is wrong with a reply, in the order of the checks; nothing for a legal one.
-
-    A later check may rely on the earlier ones, so take the first and leave the rest.
+def fault_of(value: object, expected: Expected, off: frozenset[str] = frozenset()) -> Fault | None:
+    """The first thing that is wrong with a reply, in the order of the checks; None for a legal one.
 
     Args:
         value: what the guest sent.
         expected: the declared form.
         off: names of checks to leave out; only audits leave any out.
     """
+    return next(_faults(value, expected, off), None)
+
+
+def _faults(value: object, expected: Expected, off: frozenset[str]) -> Iterator[Fault]:
+    """One fault of each kind; a later check may rely on the earlier ones, so only the first is of use."""
     if DTYPE not in off:
         if not isinstance(value, np.ndarray):
             yield Fault(check=DTYPE, reason=f"{expected.what} must be an array of {expected.dtype}, not {_kind(value)}")
-            return
-        if value.dtype != np.dtype(expected.dtype):
+        elif value.dtype != np.dtype(expected.dtype):
             yield Fault(check=DTYPE, reason=f"{expected.what} must have dtype {expected.dtype}, not {value.dtype.name}")
     array = np.asarray(value)
     if SHAPE not in off and array.shape != expected.shape:
@@ -107,10 +109,8 @@ def _out_of_range(array: Array, expected: Expected) -> Iterator[Fault]:
     low = -np.inf if expected.low is None else expected.low
     high = np.inf if expected.high is None else expected.high
     if not (least >= low and most <= high):  # NaN fails too
-        found = most if least >= low else least
-        yield Fault(
-            check=RANGE, reason=f"{expected.values} must lie in {expected.low}..{expected.high}, found {found:g}"
-        )
+        reason = f"{expected.values} must lie in {expected.low}..{expected.high}, found"
+        yield Fault(check=RANGE, reason=f"{reason} {least if not least >= low else most}")
 
 
 def _kind(value: object) -> str:

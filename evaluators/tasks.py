@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from evaluators.host import require_sandbox
 from evaluators.judge import Judge
-from evaluators.model import Evaluation, Split
+from evaluators.model import Evaluation, EvaluatorError, Split
 from evaluators.problem import Clock
 from evaluators.registry import load_problem
 
@@ -26,17 +27,29 @@ class WorkerSpec:
         workload: which workloads it is measured on.
         secret: the run's secret.
         clock: ``"real"``, or ``"counting"`` for reproductions.
+        require_sandbox: the weakest sandbox that programs may run in.
     """
 
     problem: str
     workload: str
     secret: bytes = field(repr=False)
     clock: str = "real"
+    require_sandbox: str = "none"
 
     def judge(self, cpu: int | None = None) -> Judge:
-        """Build a judge on this machine."""
+        """Build a judge on this machine.
+
+        Raises:
+            EvaluatorError: the sandbox here is weaker than required.
+        """
         problem = load_problem(self.problem, self.workload)
-        return Judge(problem, secret=self.secret, clock=make_clock(self.clock), cpu=cpu)
+        judge = Judge(problem, secret=self.secret, clock=make_clock(self.clock), cpu=cpu)
+        try:
+            require_sandbox(judge.layers, self.require_sandbox)
+        except EvaluatorError:
+            judge.close()
+            raise
+        return judge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ from evolve.budget import Budget, parse_duration
 PREFIX = "EVOLVE_"
 DEFAULT_TIME = "3m"
 DEFAULT_DB = "evolve.db"
+SANDBOX_TIERS = ("full", "landlock", "limits", "none")
+DEFAULT_TIER = "limits"
 
 
 class ConfigError(ValueError):
@@ -139,6 +141,13 @@ SETTINGS = {
             default="200",
             metavar="N",
             help="Candidates that meet the same train workloads before fresh ones are drawn.  [default: 200]",
+        ),
+        Setting(
+            key="require_sandbox",
+            parse=_choice(*SANDBOX_TIERS),
+            default=DEFAULT_TIER,
+            metavar="|".join(SANDBOX_TIERS),
+            help=f"Refuse to run programs in a sandbox weaker than this.  [default: {DEFAULT_TIER}]",
         ),
         Setting(
             key="clock",

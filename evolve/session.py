@@ -123,6 +123,7 @@ def open_session(
         workload=settings["workload"],
         secret=archive.secret(run.id),
         clock=settings["clock"],
+        require_sandbox=settings.get("require_sandbox", "none"),
     )
     pool = make_pool(spec, settings["pool"], settings["workers"])
     try:

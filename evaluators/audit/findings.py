@@ -9,6 +9,7 @@ from enum import StrEnum
 class Part(StrEnum):
     """The parts of an audit, in the order in which they run."""
 
+    SANDBOX = "sandbox"
     HONEST = "honest controls"
     NOISE = "noise floor"
     BOUND = "bound"

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.guest import CheckedGuest
-from evaluators.problem import Arguments, Guest, Reply
+from evaluators.guest import CheckedGuest, play_alone
+from evaluators.model import Outcome
+from evaluators.problem import Arguments, Draws, Guest, Reply
 from evaluators.replies import Array, Expected
+from evaluators.timing import Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +51,13 @@ class RecordingGuest:
         )
         return reply
 
-    def refuse(self, check: str, outcome: object, reason: str) -> None:
+    def refuse(self, check: str, outcome: Outcome, reason: str) -> None:
         """See `evaluators.problem.Guest`."""
-        self._guest.refuse(check, outcome, reason)  # type: ignore[arg-type]
+        self._guest.refuse(check, outcome, reason)
+
+    def compare(self, draws: Draws, timeout_seconds: float) -> Timing:
+        """See `evaluators.problem.Guest`; a few draws without a baseline are enough to note."""
+        return play_alone(self.call, draws, timeout_seconds)
 
 
 Answer = Callable[[int, Arguments, float], tuple[object, float]]

@@ -11,10 +11,15 @@ from evaluators.audit import replies, sandboxed
 from evaluators.audit.court import Court
 from evaluators.audit.findings import Finding, Part
 from evaluators.audit.programs import default_folder, read_cheats
+from evaluators.host import require_sandbox
 from evaluators.judge import SCREEN, Block, Judge
 from evaluators.model import Split
 from evaluators.problem import Problem
 from evaluators.seeding import secret_from_seed
+from evaluators.timing import Plan
+
+TIMING = Plan(fewest_rounds=8, most_rounds=12)
+"""How long programs are timed: a hundred of them are, and a gain worth cheating for shows in a few rounds."""
 
 WORKLOADS = 2
 """How many workloads of a block cheats and controls meet: the cheapest."""
@@ -31,6 +36,7 @@ class AuditPlan:
         only: parts to run; empty for all.
         strict: accept only the first, strictest expectation of each cheat.
         cpu: pin programs to this CPU.
+        require_sandbox: the weakest sandbox that programs may run in.
     """
 
     seed: int = 0
@@ -39,6 +45,7 @@ class AuditPlan:
     only: frozenset[Part] = frozenset()
     strict: bool = False
     cpu: int | None = None
+    require_sandbox: str = "none"
 
 
 def audit(problem: Problem, plan: AuditPlan) -> Iterator[Finding]:
@@ -50,10 +57,11 @@ def audit(problem: Problem, plan: AuditPlan) -> Iterator[Finding]:
     secret = secret_from_seed(plan.seed, problem.declaration.name)
 
     def make(judged: Problem, off: frozenset[str]) -> Judge:
-        return Judge(judged, secret=secret, clock=time.perf_counter, cpu=plan.cpu, off=off)
+        return Judge(judged, secret=secret, clock=time.perf_counter, cpu=plan.cpu, off=off, plan=TIMING)
 
     judge = make(problem, frozenset({SCREEN}))
     try:
+        require_sandbox(judge.layers, plan.require_sandbox)
         marked = tuple(judge.mark(workload) for workload in judge.draw(Split.TRAIN, 0)[:WORKLOADS])
         court = Court(
             problem=problem,
@@ -63,6 +71,8 @@ def audit(problem: Problem, plan: AuditPlan) -> Iterator[Finding]:
             seed=plan.seed,
             strict=plan.strict,
         )
+        if not plan.only:
+            yield sandboxed.isolation(court)
         parts: dict[Part, Callable[[], Iterator[Finding]]] = {
             Part.HONEST: lambda: sandboxed.honest_controls(court, plan.honest_evaluations),
             Part.NOISE: lambda: sandboxed.noise_floor(court),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -11,14 +12,31 @@ from evaluators.audit.court import Court, gain, try_guest
 from evaluators.audit.findings import Finding, Part, Verdict
 from evaluators.audit.programs import EVIDENCE, Cheat, in_words
 from evaluators.model import Evaluation, Outcome, Split
-from evaluators.statistics import paired
+from sandbox import Tier, tier_of
 from sandbox.inside.cleaning import descendants
 
 TOLERANCE = 1e-6
 """Points by which a harmless program may differ from the honest one where nothing is random: rounding only."""
 
+NOISE_ERRORS = 4.0
+"""Standard errors by which two timed evaluations may lie apart: a hundred cheats are compared, and none may seem to
+gain by luck."""
+
 NAMED_REJECTIONS = 3
 """How many wrongly rejected honest evaluations are quoted."""
+
+
+def isolation(court: Court) -> Finding:
+    """What confines programs on this machine, and what does not."""
+    layers = court.judge.layers
+    lacking = [f"{layer} ({state})" for layer, state in layers.items() if state != "enforced"]
+    return Finding(
+        part=Part.SANDBOX,
+        name="isolation",
+        verdict=Verdict.HELD if tier_of(layers) is Tier.FULL else Verdict.SKIPPED,
+        expected="every layer enforced",
+        found=f"tier {tier_of(layers).value}; not enforced: {', '.join(lacking) or 'nothing'}",
+    )
 
 
 def honest_controls(court: Court, evaluations: int) -> Iterator[Finding]:
@@ -66,10 +84,9 @@ def noise_floor(court: Court) -> Iterator[Finding]:
     """The baseline against itself (A/A): what differs is noise of the measurement, and nothing may be called better."""
     started = time.perf_counter()
     first, second = (court.judge.evaluate(court.honest.source, court.block) for _ in range(2))
-    floor = paired(second.shares, first.shares)
     apart = max(abs(a - b) for a, b in zip(first.shares, second.shares, strict=True))
-    held = apart <= TOLERANCE or floor.low <= 0 <= floor.high
-    found = f"{floor.mean:+.3g} points, at most {apart:.3g} on one workload"
+    allowed = _noise(court, first, second)
+    found = f"{gain(second, first):+.3g} points (up to {allowed:.3g} allowed), at most {apart:.3g} on one workload"
     times = [metric for metric in court.problem.declaration.metrics if metric.unit in ("ms", "us", "s")]
     for metric in times:
         a, b = first.metrics[metric.name], second.metrics[metric.name]
@@ -77,7 +94,7 @@ def noise_floor(court: Court) -> Iterator[Finding]:
     yield Finding(
         part=Part.NOISE,
         name="baseline against itself (A/A)",
-        verdict=Verdict.HELD if held else Verdict.MISSED,
+        verdict=Verdict.HELD if abs(gain(second, first)) <= allowed else Verdict.MISSED,
         expected="no difference that its interval does not cover",
         found=found,
         seconds=time.perf_counter() - started,
@@ -137,8 +154,8 @@ def cheats(court: Court) -> Iterator[Finding]:
 
 
 def _inapplicable(court: Court, cheat: Cheat) -> str | None:
-    timed = getattr(court.problem.declaration, "timed", False)
-    return "the objective of this problem is not time" if cheat.needs_time and not timed else None
+    is_off = cheat.needs_time and not court.problem.declaration.timed
+    return "the objective of this problem is not time" if is_off else None
 
 
 def _try_cheat(court: Court, cheat: Cheat, honest: Evaluation) -> tuple[Verdict, str]:
@@ -149,27 +166,28 @@ def _try_cheat(court: Court, cheat: Cheat, honest: Evaluation) -> tuple[Verdict,
     if not any(end.meets(evaluation.outcome, evaluation.reason) for end in court.acceptable(cheat)):
         return Verdict.MISSED, _told(evaluation)
     advantage = gain(evaluation, honest)
-    if evaluation.outcome is Outcome.OK and advantage > _noise(evaluation, honest):
+    if evaluation.outcome is Outcome.OK and advantage > _noise(court, evaluation, honest):
         return Verdict.MISSED, f"{_told(evaluation)}, {advantage:+.3g} points above the honest program"
     return Verdict.HELD, _told(evaluation)
 
 
-def _noise(ours: Evaluation, honest: Evaluation) -> float:
-    """How far above the honest program a harmless one may come: the claimed error of both, where there is any noise.
+def _noise(court: Court, ours: Evaluation, honest: Evaluation) -> float:
+    """By how many points two evaluations of one program on the same workloads may differ.
 
-    Two evaluations of one program on the same workloads differ by nothing where the objective is not time.
+    By nothing where the objective does not depend on time; else by `NOISE_ERRORS` standard errors of both.
     """
+    if not court.problem.declaration.timed:
+        return TOLERANCE
     assert ours.stderr is not None
     assert honest.stderr is not None
-    timed = ours.host.get("objective") == "time"
-    return TOLERANCE + (3 * (ours.stderr**2 + honest.stderr**2) ** 0.5 if timed else 0.0)
+    return TOLERANCE + NOISE_ERRORS * math.hypot(ours.stderr, honest.stderr)
 
 
 def _after(court: Court, before: Evaluation, processes: int) -> Finding:
     """After all cheats: nothing of them runs, and the honest program gets what it got before."""
     after = court.judge.evaluate(court.honest.source, court.block)
     left = len(descendants(os.getpid())) - processes
-    same = after.outcome is Outcome.OK and abs(gain(after, before)) <= _noise(after, before)
+    same = after.outcome is Outcome.OK and abs(gain(after, before)) <= _noise(court, after, before)
     return Finding(
         part=Part.LEFTOVERS,
         name="after all cheats",

@@ -22,6 +22,7 @@ COMMANDS = {
     "runs": ("evolve.cli.looking", "List the runs of an archive."),
     "problems": ("evolve.cli.looking", "List the problems that can be evolved against."),
     "score": ("evolve.cli.judging", "Judge one program; nothing is archived."),
+    "audit": ("evolve.cli.auditing", "Attack a problem's evaluator, to see that it holds."),
     "final": ("evolve.cli.running", "Measure a run's finalists on fresh hidden workloads."),
     "export": ("evolve.cli.exporting", "Write a candidate out as files to use."),
     "doctor": ("evolve.cli.doctoring", "Test what works on this machine."),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.config import DEFAULT_DB, environment, resolve
+from evolve.config import DEFAULT_DB, DEFAULT_TIER, SANDBOX_TIERS, environment, resolve
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -42,6 +42,13 @@ DOCUMENT_FORMAT_OPTION = click.option(
     default="table",
     show_default=True,
     help="How to write it.",
+)
+REQUIRE_SANDBOX_OPTION = click.option(
+    "--require-sandbox",
+    type=click.Choice(SANDBOX_TIERS),
+    default=DEFAULT_TIER,
+    show_default=True,
+    help="Refuse to run programs in a sandbox weaker than this; evolve doctor says what there is.",
 )
 FORMAT_OPTION = click.option(
     "--format",

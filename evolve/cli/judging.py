@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from evolve.cli.common import DOCUMENT_FORMAT_OPTION, show, show_json
+from evolve.cli.common import DOCUMENT_FORMAT_OPTION, REQUIRE_SANDBOX_OPTION, show, show_json
 
 
 @click.command()
@@ -23,9 +23,19 @@ from evolve.cli.common import DOCUMENT_FORMAT_OPTION, show, show_json
 @click.option(
     "--workload", default="generated", show_default=True, metavar="generated|FILE", help="What to measure on."
 )
+@REQUIRE_SANDBOX_OPTION
 @DOCUMENT_FORMAT_OPTION
 @click.pass_context
-def score(ctx: click.Context, problem: str, file: str, split: str, seed: int, workload: str, fmt: str) -> int:
+def score(
+    ctx: click.Context,
+    problem: str,
+    file: str,
+    split: str,
+    seed: int,
+    workload: str,
+    require_sandbox: str,
+    fmt: str,
+) -> int:
     """Judge the program in FILE on PROBLEM; exit 0 when its outcome is ok, 1 otherwise.
 
     The workloads follow from --seed, so two programs scored with the same seed compare pair by pair. A run
@@ -33,7 +43,7 @@ def score(ctx: click.Context, problem: str, file: str, split: str, seed: int, wo
     """
     import time
 
-    from evaluators.host import usable_cpus
+    from evaluators import host
     from evaluators.judge import Judge
     from evaluators.model import Outcome, Split
     from evaluators.registry import load_problem
@@ -44,8 +54,11 @@ def score(ctx: click.Context, problem: str, file: str, split: str, seed: int, wo
     loaded = load_problem(problem, workload)
     facts = loaded.declaration
     click.echo(f"measuring baseline and reference of {facts.name}, then {file} ...", err=True)
-    judge = Judge(loaded, secret=secret_from_seed(seed, facts.name), clock=time.perf_counter, cpu=usable_cpus()[-1])
+    judge = Judge(
+        loaded, secret=secret_from_seed(seed, facts.name), clock=time.perf_counter, cpu=host.usable_cpus()[-1]
+    )
     try:
+        host.require_sandbox(judge.layers, require_sandbox)
         evaluation = judge.evaluate(source, judge.block(Split(split), 0))
     finally:
         judge.close()

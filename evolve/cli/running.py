@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 NOTHING_FEASIBLE = 3
 
+REPEATABLE = ("workers", "pool", "require_sandbox")
+"""Settings that may differ from sitting to sitting."""
+
+RESUMABLE = ("evaluations", "time", *REPEATABLE)
+"""Those that a resumed search takes: a larger budget too."""
+
 
 def settings_options(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Flags for these settings; their values are parsed with all other layers in `evolve.config`."""
@@ -76,7 +82,7 @@ def run(
 @click.command()
 @click.argument("run_name", metavar="[RUN]", required=False)
 @DB_OPTION
-@settings_options("evaluations", "time", "workers", "pool")
+@settings_options(*RESUMABLE)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON event a line to stdout.")
 @click.pass_context
 def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, **flags: str | None) -> int:
@@ -88,7 +94,9 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
     from db.records import RunStatus
 
     parsed = resolve(flags, {}, None)
-    changes = {key: parsed[key] for key in ("evaluations", "time", "workers", "pool") if flags.get(key)}
+    changes = {
+        key: parsed[key] for key in ("evaluations", "time", "workers", "pool", "require_sandbox") if flags.get(key)
+    }
     if changes.keys() & {"evaluations", "time"}:
         changes = {"evaluations": None, "time": None, **changes}
     with open_archive(db) as archive:
@@ -108,7 +116,7 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
 @click.command()
 @click.argument("run_name", metavar="[RUN]", required=False)
 @DB_OPTION
-@settings_options("workers", "pool")
+@settings_options(*REPEATABLE)
 @click.pass_context
 def final(ctx: click.Context, /, run_name: str | None, db: str, **flags: str | None) -> int:
     """Measure the finalists and best seeds of RUN (default: the newest) on newly drawn hidden workloads.
@@ -117,7 +125,7 @@ def final(ctx: click.Context, /, run_name: str | None, db: str, **flags: str | N
     measurements they rest on.
     """
     parsed = resolve(flags, {}, None)
-    changes = {key: parsed[key] for key in ("workers", "pool") if flags.get(key)}
+    changes = {key: parsed[key] for key in REPEATABLE if flags.get(key)}
     with open_archive(db) as archive:
         record = archive.run(run_name)
         return _drive(ctx, archive, record, db, changes=changes, search=False)
@@ -231,7 +239,7 @@ def _report(
     db: str,
 ) -> int:
     """The finalists and the last line, on stderr: stdout is for data that was asked for."""
-    from reports.summary import final_listing, finalists, last_line
+    from reports.summary import final_view, finalists, last_line
     from reports.text import scale_text
 
     now = archive.run_by_id(record.id)
@@ -239,7 +247,7 @@ def _report(
     facts = problem.declaration
     if result is not None:
         screen = console(ctx, stderr=True)
-        screen.print(final_listing(finalists(archive, now), now))
+        screen.print(final_view(finalists(archive, now), now))
         screen.print(scale_text(facts.baseline, facts.reference), markup=False, highlight=False)
     click.echo(last_line(now, best), err=True)
     if not archive.standings(now.id, top=1):
