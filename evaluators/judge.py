@@ -16,7 +16,7 @@ from evaluators.problem import Clock, Guest, Measured, Problem, RefusedError, Wo
 from evaluators.screen import screen
 from evaluators.seeding import timing_seed, workload_seed
 from evaluators.statistics import batch_stderr, paired, stratified, with_draw_error
-from evaluators.timed_guest import Contest, Opponents, TimedGuest, open_watched
+from evaluators.timed_guest import Contest, Opponents, TimedGuest
 from evaluators.timing import Plan, Timing
 from sandbox import Sandbox
 
@@ -137,8 +137,8 @@ class Judge:
         if facts.limits.processes:
             self._sandbox.close()
             raise EvaluatorError(
-                f"problem {facts.name} is timed, so its programs may not start processes: their processor time could "
-                "not be watched; set Limits.processes to 0"
+                f"problem {facts.name} is timed, so its programs may not start processes: these could work while it "
+                "is the baseline's turn; set Limits.processes to 0"
             )
         try:
             baseline = seed_named(self._problem, facts.baseline).source
@@ -321,8 +321,8 @@ class Judge:
                 rng=np.random.default_rng(list(seed)),
                 plan=replace(self._plan, hopeless_below=hopeless_below),
             )
-            session, pids = open_watched(self._sandbox, source, facts)
-            guest = TimedGuest(session, self._clock, self._off, pids=pids, contest=contest)
+            session = self._sandbox.open(source, facts.entry, facts.limits)
+            guest = TimedGuest(session, self._clock, self._off, contest=contest)
         try:
             yield guest
         finally:

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from evaluators.guest import SandboxGuest
-from evaluators.model import EvaluatorError, Outcome
+from evaluators.model import EvaluatorError
 from evaluators.problem import Clock, Declaration, Draw, Draws, RefusedError
 from evaluators.replies import Expected
 from evaluators.timing import Plan, Players, Timing, compare
 from sandbox import Sandbox, Session
-from sandbox.inside.cleaning import descendants
-
-OFF_TURN = "off turn"
-"""Name of the check that a program rests while the baseline is timed on the same processor."""
-
-BUSY_SHARE = 0.02
-"""A program may use this share of the processor while the baseline is timed: what it does after its reply has left
-(freeing memory) falls into the baseline's time, and cannot gain it more than that."""
-
-BUSY_SECONDS = 100e-6
-"""And so much for each call, whatever the baseline takes."""
 
 # A reply of the right form that costs nothing to make; made while the program loads, which is not timed.
 _EMPTY = """import numpy
@@ -62,15 +49,11 @@ class TimedGuest(SandboxGuest):
         session: the program.
         clock: the judge's.
         off: names of checks that an audit has switched off.
-        pids: the processes of the session, to see whether they rest when they should.
         contest: what it is compared with, and how.
     """
 
-    def __init__(
-        self, session: Session, clock: Clock, off: frozenset[str], *, pids: Collection[int], contest: Contest
-    ) -> None:
+    def __init__(self, session: Session, clock: Clock, off: frozenset[str], *, contest: Contest) -> None:
         super().__init__(session, clock, off)
-        self._pids = pids
         self._contest = contest
         self.timings: list[Timing] = []
 
@@ -78,7 +61,6 @@ class TimedGuest(SandboxGuest):
         """See `evaluators.problem.Guest`."""
         first = draws(0)
         fresh = _Fresh(first.expected)
-        busy, worked = [], []
 
         def draw(number: int) -> Draw:
             return fresh.checked(draws(number) if number else first)
@@ -89,20 +71,13 @@ class TimedGuest(SandboxGuest):
         with self._contest.opponents.seated(first.expected) as (baseline, empty):
 
             def theirs(draw: Draw) -> float:
-                before = cpu_seconds(self._pids)
-                seconds = _trusted(lambda: baseline.call(draw.arguments, timeout_seconds, draw.expected).seconds)
-                busy.append(cpu_seconds(self._pids) - before)
-                worked.append(seconds)
-                return seconds
+                return _trusted(lambda: baseline.call(draw.arguments, timeout_seconds, draw.expected).seconds)
 
             def least(draw: Draw) -> float:
                 return _trusted(lambda: empty.ask(draw.arguments, timeout_seconds)[1])
 
             players = Players(program=ours, baseline=theirs, empty=least)
             timing = compare(players, draw, self._contest.rng, self._contest.plan)
-        if sum(busy) > BUSY_SHARE * sum(worked) + BUSY_SECONDS * len(busy):
-            reason = f"used {100 * sum(busy) / sum(worked):.0f} % of the processor while the baseline was timed"
-            self.refuse(OFF_TURN, Outcome.CHEATED, reason)
         self.timings.append(timing)
         return timing
 
@@ -135,36 +110,12 @@ class Opponents:
         guests: list[SandboxGuest] = []
         try:
             for sandbox, source in zip(self._sandboxes, (self._baseline, empty), strict=True):
-                session, pids = open_watched(sandbox, source, self._facts)
+                session = sandbox.open(source, self._facts.entry, self._facts.limits)
                 guests.append(SandboxGuest(session, self._clock))
-                if not pids:
-                    raise EvaluatorError(
-                        "the processes of sandboxed programs cannot be seen in /proc, so nobody can tell whether they "
-                        "rest while others are timed\nhint: mount /proc without hidepid"
-                    )
             yield guests[0], guests[1]
         finally:
             for guest in guests:
                 guest.close()
-
-
-def open_watched(sandbox: Sandbox, source: str, facts: Declaration) -> tuple[Session, frozenset[int]]:
-    """Start a program; returns it with the processes that came with it."""
-    before = frozenset(descendants(os.getpid()))
-    session = sandbox.open(source, facts.entry, facts.limits)
-    return session, frozenset(descendants(os.getpid())) - before
-
-
-def cpu_seconds(pids: Collection[int]) -> float:
-    """Processor time that these processes have used so far, with all their threads; none for those that are gone."""
-    total = 0.0
-    for pid in pids:
-        try:
-            # The CPU clock of another process, see clock_getcpuclockid(3): its number inverted, and 2 for "scheduler".
-            total += time.clock_gettime((~pid << 3) | 2)
-        except OSError:
-            continue
-    return total
 
 
 class _Fresh:

@@ -10,7 +10,8 @@ sums them up):
   the wrong form: told as an `Ending`, and the next program is undisturbed;
 - other processes: not seen, not signalled, not traced; none started unless the limits allow it, and then a
   bounded number; none left;
-- threads: none by default, so that nothing computes between two calls, when no clock runs;
+- working while no clock runs: the guest process is stopped between two calls, threads and timers included; threads are
+  refused unless the limits allow them;
 - files: the standard library and the preloaded packages are readable, a small private scratch folder is
   writable, nothing else exists; scratch is empty for every program;
 - the user: guests of root are another user, with an id of the sandbox's own, that owns nothing and has no group;
@@ -22,8 +23,8 @@ sums them up):
 Not covered:
 
 - a forged reply: a program can always write to its own channel, so a reply is a claim to be checked, never a
-  verdict; the caller's clock is the only one, but with ``threads`` above 1 or ``processes`` a program may go on
-  working between two calls;
+  verdict; the caller's clock is the only one, but where ``processes`` are allowed those that a program has started
+  may go on working between two calls;
 - exact numbers of tasks: 8 beyond the limits are let pass (64 for an ordinary user's guests, whose own other
   processes count with old kernels); memory together: 64 MiB and what scratch holds beyond the limit;
 - without control groups: memory of several processes together (``memory_bytes`` holds for each);

@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from sandbox.brake import Brake
 from sandbox.guest_log import Log
 from sandbox.limits import Buffer, Ending, Execution, Json, Limits, SandboxError, Value
 from sandbox.process import ZygoteProcess
@@ -55,6 +56,7 @@ class Session:
         self._stream.setblocking(False)
         self._deadline = 0.0
         self._load = Execution(ending=Ending.REPLIED)
+        self._brake: Brake | None = None
 
     @property
     def load(self) -> Execution:
@@ -79,6 +81,8 @@ class Session:
             raise SandboxError(f"the guest died while it was set up: {error!r} {self._verdict}") from error
         if frame.header.get("ending") != "ready":
             raise SandboxError(f"the guest could not be confined: {frame.header.get('reason')}")
+        assert self._channel.sender is not None
+        self._brake = Brake(self._channel.sender)  # nothing of the program has run, so the process is there
         nonce = secrets.token_hex(8)
         program = encode({"source": source, "entry": entry, "nonce": nonce})
         execution = self._exchange(program, nonce, self._limits.load_seconds)
@@ -118,6 +122,8 @@ class Session:
         """
         if not self._closed:
             self._closed = True
+            if self._brake is not None:
+                self._brake.close()
             self._stream.close()
             try:
                 self._zygote.tell({"do": "close"})
@@ -143,15 +149,21 @@ class Session:
                 return
 
     def _exchange(self, request: list[bytes | memoryview], nonce: str, timeout_seconds: float) -> Execution:
-        """Send a request, take its reply, and end the session if that is not what came."""
+        """Send a request, take its reply, and end the session if that is not what came.
+
+        The guest is held before and after: what it does beside its answer falls into its own time.
+        """
         if self._has_spoken():
             return self._finish(self._after_silence())
+        assert self._brake is not None
         start = time.perf_counter()
         self._deadline = start + timeout_seconds
         try:
+            self._brake.release()
             self._channel.send(request, self._wait)
             frame = self._channel.receive(self._limits.reply_bytes, self._wait)
             seconds = time.perf_counter() - start
+            self._brake.hold()
             execution = replace(_interpret(frame, nonce), seconds=seconds)
         except TimeoutError:
             reason = f"no reply within {timeout_seconds:g} s"

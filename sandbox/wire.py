@@ -168,6 +168,11 @@ class Channel:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.descriptors: list[int] = []
 
+    @property
+    def sender(self) -> int | None:
+        """Process that speaks here, where only one may; None before it has said anything."""
+        return self._sender
+
     def fileno(self) -> int:
         """Descriptor of the socket."""
         return self._stream.fileno()

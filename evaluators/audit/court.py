@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 
 from evaluators.audit.guests import Answer, AnsweringGuest, Exchange, RecordingGuest
-from evaluators.audit.programs import Cheat, Expectation
+from evaluators.audit.programs import Cheat
 from evaluators.judge import Block, Judge
 from evaluators.model import Evaluation, Outcome
 from evaluators.problem import Guest, Measured, Problem, RefusedError, Workload, seed_named
@@ -63,19 +63,25 @@ class Court:
         """The cheapest workload."""
         return self.block.standards[0].workload
 
-    def acceptable(self, cheat: Cheat) -> Sequence[Expectation]:
-        """The ends of a cheat that count as caught here."""
-        return cheat.expectations[:1] if self.strict else cheat.expectations
+    def is_caught(self, cheat: Cheat, outcome: Outcome, reason: str) -> bool:
+        """Whether a cheat ended as it must.
+
+        Only a declared check says ``wrong``, but each problem has its own, in its own words. So where one is expected
+        to object, any may, unless the audit is strict.
+        """
+        if self.strict:
+            return cheat.expectations[0].meets(outcome, reason)
+        return any(end.meets(outcome, reason) or outcome is end.outcome is Outcome.WRONG for end in cheat.expectations)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Random choices that depend on the audit's seed and the purpose alone."""
         return np.random.default_rng([self.seed, *purpose.encode()])
 
-    def record(self) -> tuple[Measured, list[Exchange]]:
-        """Let the honest program meet the cheapest workload, and note every exchange."""
+    def record(self, workload: Workload | None = None) -> tuple[Measured, list[Exchange]]:
+        """Let the honest program meet the cheapest workload (or another), and note every exchange."""
         with self.judge.guest(self.honest.source) as guest:
             recorder = RecordingGuest(guest)
-            return self.problem.play(self.workload, recorder), recorder.exchanges
+            return self.problem.play(workload or self.workload, recorder), recorder.exchanges
 
     def try_replies(self, answer: Answer, off: frozenset[str] = frozenset(), workload: Workload | None = None) -> Trial:
         """Play the cheapest workload (or another) with made-up replies."""

@@ -13,8 +13,8 @@ from evaluators.audit.court import Court, Trial, replayed
 from evaluators.audit.findings import Finding, Part, Verdict
 from evaluators.audit.guests import Exchange
 from evaluators.judge import CEILING, SCREEN, Judge
-from evaluators.model import Outcome
-from evaluators.problem import Measured, Problem
+from evaluators.model import Outcome, Split
+from evaluators.problem import Measured, Problem, Workload
 from evaluators.replies import Array
 
 TRIES = 24
@@ -33,7 +33,7 @@ def corrupted(court: Court) -> Iterator[Finding]:
     for corruption in corruptions(exchanges[0].expected):
         rng = court.rng(f"corrupt {corruption.name}")
         call = int(rng.integers(len(exchanges)))
-        spoilt = corruption.spoil(exchanges[call].value, rng)
+        spoilt = corruption_of(exchanges[call], corruption, rng)
         if _same(spoilt, exchanges[call].value):
             yield Finding(
                 part=Part.CORRUPTED,
@@ -130,39 +130,70 @@ def _equal(name: str, measured: Measured, trial: Trial) -> Finding:
 
 def switched_off(court: Court, other_judge: Callable[[Problem, frozenset[str]], Judge]) -> Iterator[Finding]:
     """Switch off each check alone: something must get through that was refused before, or the check is idle."""
-    _, exchanges = court.record()
-    expected = exchanges[0].expected
-    for check in expected.checks:
-        yield _form_check(court, exchanges, check, corruptions(expected))
+    scenes: list[Scene] = [(court.workload, court.record()[1])]
+    for check in scenes[0][1][0].expected.checks:
+        yield _form_check(court, scenes, check)
     for check in court.problem.declaration.checks:
-        yield _own_check(court, exchanges, check)
+        yield _own_check(court, scenes[0][1], check)
     yield _ceiling(court, other_judge)
 
 
-def _form_check(court: Court, exchanges: Sequence[Exchange], check: str, ways: Sequence[Corruption]) -> Finding:
-    """Find a corruption that this check alone stands against; prefer one that is then accepted to one that breaks."""
+Scene = tuple[Workload, Sequence[Exchange]]
+
+
+def _form_check(court: Court, scenes: list[Scene], check: str) -> Finding:
+    """Find a corruption that this check alone stands against; prefer one that is then accepted to one that breaks.
+
+    Some checks matter on some workloads only, so the whole block is looked at before one is called idle.
+
+    Args:
+        court: what is shared.
+        scenes: workloads with honest exchanges; grows as more are needed.
+        check: its name.
+    """
     breaks = ""
-    for corruption in ways:
-        rng = court.rng(f"off {check} {corruption.name}")
-        for attempt in range(TRIES):
-            calls = [int(rng.integers(len(exchanges)))] if attempt % 2 else range(len(exchanges))
-            changed = {call: corruption.spoil(exchanges[call].value, rng) for call in calls}
-            on = court.try_replies(replayed(exchanges, dict(changed)))
-            if on.refused is None or on.refused.check != check:
-                break
-            without = court.try_replies(replayed(exchanges, dict(changed)), frozenset({check}))
-            if without.measured is not None:
-                return _passes(check, corruption.name, without)
-            if without.broke is not None and not breaks:
-                breaks = f"{corruption.name}: {without}"
+    workloads = court.judge.draw(Split.TRAIN, court.block.number)
+    for number, workload in enumerate(workloads):
+        if number == len(scenes):
+            scenes.append((workload, court.record(workload)[1]))
+        accepted, broken = _through(court, scenes[number], check)
+        if accepted:
+            return _let_through(check, accepted)
+        breaks = breaks or broken
     idle = "idle: whatever it refuses is refused without it as well"
     return _finding(
         Part.CHECKS, check, bool(breaks), expected="something gets through without it", found=breaks or idle
     )
 
 
-def _passes(check: str, name: str, trial: Trial) -> Finding:
-    return _finding(Part.CHECKS, check, True, expected="something gets through without it", found=f"{name}: {trial}")
+def _through(court: Court, scene: Scene, check: str) -> tuple[str, str]:
+    """On one workload: what is accepted without the check, else what then breaks the judge; both empty for nothing."""
+    workload, exchanges = scene
+    breaks = ""
+    for corruption in corruptions(exchanges[0].expected):
+        rng = court.rng(f"off {check} {corruption.name}")
+        for attempt in range(TRIES):
+            calls = [int(rng.integers(len(exchanges)))] if attempt % 2 else range(len(exchanges))
+            changed = {call: corruption_of(exchanges[call], corruption, rng) for call in calls}
+            on = court.try_replies(replayed(exchanges, dict(changed)), workload=workload)
+            if on.refused is None or on.refused.check != check:
+                break
+            without = court.try_replies(replayed(exchanges, dict(changed)), frozenset({check}), workload)
+            if without.measured is not None:
+                return f"{corruption.name}: {without}", ""
+            if without.broke is not None and not breaks:
+                breaks = f"{corruption.name}: {without}"
+    return "", breaks
+
+
+def corruption_of(exchange: Exchange, corruption: Corruption, rng: np.random.Generator) -> object:
+    """Spoil the reply of one exchange by the way of that name in its own form: rules may know their call's contents."""
+    own = next(way for way in corruptions(exchange.expected) if way.name == corruption.name)
+    return own.spoil(exchange.value, rng)
+
+
+def _let_through(check: str, what: str) -> Finding:
+    return _finding(Part.CHECKS, check, True, expected="something gets through without it", found=what)
 
 
 def _own_check(court: Court, exchanges: Sequence[Exchange], check: str) -> Finding:
@@ -174,7 +205,7 @@ def _own_check(court: Court, exchanges: Sequence[Exchange], check: str) -> Findi
 
     on, without = court.try_replies(slow), court.try_replies(slow, frozenset({check}))
     if on.refused is not None and on.refused.check == check and without.measured is not None:
-        return _passes(check, "honest replies, each just within its time limit", without)
+        return _let_through(check, f"honest replies, each just within its time limit: {without}")
     found = f"nothing that an audit knows is stopped by it alone (slow replies: {on}; without it: {without})"
     return _finding(Part.CHECKS, check, False, expected="something gets through without it", found=found)
 

@@ -133,7 +133,7 @@ def cheats(court: Court) -> Iterator[Finding]:
     layers = court.judge.layers
     for cheat in (cheat for cheat in court.cheats if not cheat.is_honest):
         started = time.perf_counter()
-        expected = in_words(court.acceptable(cheat))
+        expected = in_words(cheat.expectations[:1] if court.strict else cheat.expectations)
         reason = _inapplicable(court, cheat) or ""
         missing = cheat.unmet(layers)
         if missing:
@@ -163,7 +163,7 @@ def _try_cheat(court: Court, cheat: Cheat, honest: Evaluation) -> tuple[Verdict,
     evaluation = court.judge.evaluate(source, court.block)
     if EVIDENCE in evaluation.log:
         return Verdict.MISSED, f"it got what it was after ({_told(evaluation)})"
-    if not any(end.meets(evaluation.outcome, evaluation.reason) for end in court.acceptable(cheat)):
+    if not court.is_caught(cheat, evaluation.outcome, evaluation.reason):
         return Verdict.MISSED, _told(evaluation)
     advantage = gain(evaluation, honest)
     if evaluation.outcome is Outcome.OK and advantage > _noise(court, evaluation, honest):

@@ -24,6 +24,7 @@ REASON_CHARACTERS = 500
 BALLAST_BYTES = 8 << 20
 UNLIMITED = 1 << 62
 EXIT_NO_CHANNEL = 70
+EXIT_UNWINDING = 71
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +112,8 @@ def run(plan: Plan, limits: Limits, channel: Channel, place: tuple[int, str], ar
         os._exit(0)
     except OSError:  # the program has closed the channel; nobody is left to tell
         os._exit(EXIT_NO_CHANNEL)
+    finally:
+        os._exit(EXIT_UNWINDING)  # what a program raises must not run through the code of zygote and launcher
 
 
 def _serve(channel: Channel, arrays: Arrays) -> NoReturn:

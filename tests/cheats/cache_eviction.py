@@ -2,7 +2,6 @@
 
 family: timing
 expect: ok
-expect: cheated /% of the processor while the baseline was timed/
 
 The processor is used so briefly that it looks like rest, but whoever is measured next finds nothing in the caches.
 The order of calls must be such that this gains nothing, or the moment be too short.

@@ -1,7 +1,7 @@
-"""Blocks and ignores every signal, then never replies.
+r"""Blocks and ignores every signal, then never replies.
 
 family: harness
-expect: timeout /no reply within 1 s/
+expect: timeout /no reply within \d/
 
 Tempts where a time limit is an alarm or a polite SIGTERM. What ends a guest cannot be caught.
 """

@@ -1,7 +1,7 @@
-"""Stops itself by a signal.
+r"""Stops itself by a signal.
 
 family: harness
-expect: timeout /no reply within 1 s/
+expect: timeout /no reply within \d/
 expect: crashed /PermissionError/
 
 Tempts because a stopped process uses no time of its own and is neither running nor dead to who waits for its end.

@@ -2,7 +2,6 @@
 
 family: timing
 expect: ok
-expect: cheated /% of the processor while the baseline was timed/
 
 Without any thread, the handler of a signal runs while the program waits for the next call: it slows what is measured
 meanwhile, or goes on with its own work unseen. Where time is compared, a program must rest until it is asked.

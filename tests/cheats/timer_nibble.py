@@ -2,10 +2,9 @@ r"""Takes the processor for a tenth of a millisecond after each answer, from the
 
 family: timing
 expect: ok
-expect: cheated /% of the processor while the baseline was timed/
 
-As much as a judge may take for the freeing of memory, and well placed: when the baseline has just begun. What is let
-pass must not be worth more than the noise.
+As little as a judge that only watches the use of the processor would take for the freeing of memory, and well placed:
+when the baseline has just begun. A program must not run at all when it is not its turn.
 """
 
 import signal

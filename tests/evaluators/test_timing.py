@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from evaluators.judge import Block, Judge
 from evaluators.model import Evaluation, EvaluatorError, Outcome, Split
 from evaluators.seeding import timing_seed
 from evaluators.tasks import CountingClock
-from evaluators.timed_guest import OFF_TURN, cpu_seconds
 from evaluators.timing import Plan, Players, Timing, compare
 from sandbox import Limits
 
@@ -203,18 +201,6 @@ class TestInSandboxes:
         with pytest.raises(EvaluatorError, match="may not start processes"):
             Judge(small(speed, limits=Limits(processes=1)), secret=bytes(32), clock=time.perf_counter)
 
-    def test_processor_time_of_another_process_is_seen(self) -> None:
-        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
-            try:
-                before = cpu_seconds([child.pid])
-                deadline = time.monotonic() + 60
-                while cpu_seconds([child.pid]) <= before and time.monotonic() < deadline:
-                    time.sleep(0.01)
-                assert cpu_seconds([child.pid]) > before
-            finally:
-                child.kill()
-        assert cpu_seconds([child.pid]) == 0.0
-
 
 CACHE_BY_CONTENTS = """
 KNOWN = {}
@@ -364,7 +350,7 @@ ALLOWED_ENDS = {
     "LAZY_OBJECT": {Outcome.CRASHED},
     "WORK_BEFORE_THE_CLOCK": {Outcome.WRONG},
     "THREAD_DEFERRAL": {Outcome.WRONG},
-    "SLOWED_BASELINE": {Outcome.CHEATED},
+    "SLOWED_BASELINE": {Outcome.OK},  # held while it is not its turn
     "REPLY_TO_THE_NEXT": {Outcome.CHEATED},
 }
 
@@ -393,16 +379,7 @@ def test_a_cheat_on_time_gains_nothing(name: str, lenient_court: tuple[Judge, Bl
         assert evaluation.workloads[0].objective < 0.6
 
 
-def test_nothing_but_the_watch_refuses_work_off_turn(speed: ModuleType, lenient_court: tuple[Judge, Block]) -> None:
-    problem = small(speed, limits=Limits(load_seconds=5.0, threads=2))
-    off = frozenset({"screen", OFF_TURN})
-    judge = Judge(problem, secret=bytes(32), clock=time.perf_counter, off=off)
-    try:
-        assert attack("SLOWED_BASELINE", (judge, lenient_court[1])).outcome is Outcome.OK
-    finally:
-        judge.close()
-
-
 def test_where_no_thread_can_start_nothing_is_deferred(court: tuple[Judge, Block]) -> None:
     evaluation = attack("SLOWED_BASELINE", court)
-    assert evaluation.outcome in (Outcome.CRASHED, Outcome.CHEATED)
+    assert evaluation.outcome is Outcome.CRASHED
+    assert "can't start new thread" in evaluation.reason

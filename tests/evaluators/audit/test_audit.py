@@ -165,11 +165,10 @@ def test_cheats_that_succeed_are_found(trivial: ModuleType, cheats: Callable[...
     accepted = NOTHING + "    return honest(**arguments)\n"
     evidence = HONEST.replace("honest\n", "harness\n", 1) + f"    print({EVIDENCE!r})\n    return honest(**arguments)\n"
     gains = HONEST.replace("honest\n", "outputs\n", 1) + "    return honest(**arguments) + 0.25\n"
-    other_reason = NOTHING + "    return 'text'\n"
     harmless = HONEST.replace("honest\n", "outputs\n", 1) + "    return honest(**arguments)\n"
-    folder = cheats(accepted=accepted, evidence=evidence, gains=gains, other=other_reason, harmless=harmless)
+    folder = cheats(accepted=accepted, evidence=evidence, gains=gains, harmless=harmless)
     findings = run(trivial.Trivial(1), folder, Part.CHEATS)
-    assert missed(findings) == ["outputs: accepted", "harness: evidence", "outputs: gains", "outputs: other"]
+    assert missed(findings) == ["outputs: accepted", "harness: evidence", "outputs: gains"]
     told = {finding.name: finding.found for finding in findings}
     assert "it got what it was after" in told["harness: evidence"]
     assert "points above the honest program" in told["outputs: gains"]

@@ -1,0 +1,92 @@
+"""A guest does nothing while it is not its turn, whatever it has prepared."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from sandbox import Ending, Limits, Sandbox
+from sandbox import session as sessions
+
+# Processor time of the whole process when a call begins and when the one before it ended.
+THREAD = """
+import threading
+import time
+
+ENDED = [0.0]
+
+def spin():
+    while True:
+        pass
+
+threading.Thread(target=spin, daemon=True).start()
+
+def f():
+    used = time.process_time() - ENDED[0]
+    ENDED[0] = time.process_time()
+    return used
+"""
+TIMER = """
+import signal
+import time
+
+ENDED = [0.0]
+
+def burn(number, frame):
+    until = time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+
+signal.signal(signal.SIGALRM, burn)
+
+def f():
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    used = time.process_time() - ENDED[0]
+    ENDED[0] = time.process_time()
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    return used
+"""
+PAUSE_SECONDS = 0.3
+
+
+def used_between_calls(sandbox: Sandbox, source: str) -> float:
+    with sandbox.open(source, "f", Limits(threads=2)) as session:
+        assert session.call({}, timeout_seconds=10).ending is Ending.REPLIED
+        time.sleep(PAUSE_SECONDS)
+        result = session.call({}, timeout_seconds=10)
+    assert isinstance(result.value, float), result
+    return result.value
+
+
+def test_a_thread_does_not_work_between_two_calls(sandbox: Sandbox) -> None:
+    assert used_between_calls(sandbox, THREAD) < PAUSE_SECONDS / 3
+
+
+def test_without_the_brake_it_would(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions.Brake, "hold", lambda brake: None)
+    assert used_between_calls(sandbox, THREAD) > PAUSE_SECONDS / 3
+
+
+def test_a_timer_that_falls_due_while_it_is_held_costs_its_own_time(sandbox: Sandbox) -> None:
+    with sandbox.open(TIMER, "f", Limits()) as session:
+        assert session.call({}, timeout_seconds=10).ending is Ending.REPLIED
+        time.sleep(PAUSE_SECONDS)
+        second = session.call({}, timeout_seconds=10)
+    assert second.ending is Ending.REPLIED, second
+    assert second.seconds > 0.15, "the handler must have run inside the call"
+
+
+def test_a_guest_that_is_held_can_be_closed_and_its_end_is_told(sandbox: Sandbox) -> None:
+    for source in ("def f(): return 1", "import os\ndef f(): os._exit(3)", "def f(): raise ValueError"):
+        with sandbox.open(source, "f", Limits()) as session:
+            first = session.call({}, timeout_seconds=10)
+            assert first.ending in (Ending.REPLIED, Ending.EXITED, Ending.RAISED)
+    with sandbox.open("def f(): return 2", "f", Limits()) as session:
+        assert session.call({}, timeout_seconds=10).value == 2
+
+
+def test_a_guest_that_stops_itself_is_told_as_a_timeout_and_not_continued(sandbox: Sandbox) -> None:
+    source = "import os, signal\ndef f(): os.kill(os.getpid(), signal.SIGSTOP)"
+    with sandbox.open(source, "f", Limits()) as session:
+        assert session.call({}, timeout_seconds=0.3).ending is Ending.TIMEOUT
