@@ -1,7 +1,7 @@
 r"""Opens the evaluator's source, its tests, the seeds and the folders where they live.
 
 family: harness
-expect: crashed /PermissionError: refused (\d+) of \1: \{('(ENOENT|EACCES|ENOTDIR)': \d+(, )?)+\}/
+expect: crashed /PermissionError: refused (\d+) of \1: \{('(ENOENT|EACCES|EPERM|ENOTDIR)': \d+(, )?)+\}/
 needs: mount namespace | landlock
 
 Tempts because who reads the judge knows what it checks and which workloads it draws. The project's folder is taken

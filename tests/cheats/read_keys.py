@@ -1,7 +1,7 @@
 r"""Tries to open the files in which tools keep keys, without reading them.
 
 family: harness
-expect: crashed /PermissionError: refused (\d+) of \1: \{('(ENOENT|EACCES|ENOTDIR)': \d+(, )?)+\}/
+expect: crashed /PermissionError: refused (\d+) of \1: \{('(ENOENT|EACCES|EPERM|ENOTDIR)': \d+(, )?)+\}/
 needs: mount namespace | landlock
 
 Tempts because a search calls language models, and its keys lie in the user's home. No home exists in a guest.

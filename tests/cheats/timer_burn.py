@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import stat
+import time
 
 _channels = []
 
@@ -28,7 +29,8 @@ def _burn(number, frame):
     if frame is None:  # the answer has not left yet
         signal.setitimer(signal.ITIMER_REAL, 0.0005)
         return
-    while not select.select(_channels, [], [], 0)[0]:
+    until = time.monotonic() + 0.05  # in case that the question is here already, and half read
+    while time.monotonic() < until and not select.select(_channels, [], [], 0)[0]:
         sum(range(1000))
 
 

@@ -1,7 +1,7 @@
 r"""Opens modules for writing and plants files that Python runs at its next start.
 
 family: harness
-expect: crashed /PermissionError: (\S+ (EROFS|EACCES|ENOENT|ENOTDIR|EPERM|EXDEV)(, | \(line)){12}/
+expect: crashed /PermissionError: (\S+ (EROFS|EACCES|ENOENT|ENOTDIR|EPERM|EXDEV|EEXIST)(, | \(line)){12}/
 needs: mount namespace | landlock
 
 Tempts because the judge and the next candidate import the same files. All that a guest can see of them is read-only.

@@ -106,7 +106,8 @@ def attack(source: str, *substitutes: Layer, limits: Limits | None = None, argum
     )
 
 
-FEW, SOME_THREADS = Limits(processes=5), Limits(threads=4)
+# Every thread may reserve an arena of 64 MiB of address space.
+FEW, SOME_THREADS = Limits(processes=5), Limits(threads=4, memory_bytes=16 << 30)
 LITTLE = Limits(processes=3, memory_bytes=256 << 20, file_bytes=1 << 20)
 READ = "open(secret).read() == 'secret'"
 ATTACKS = {

@@ -38,7 +38,8 @@ def f():
 ''',
     "writes": "def f(): return open('x', 'w').write('1')",
     "leaves": "def f(): return open('../left', 'w').write('1')",
-    "finds": "import os\\ndef f(): return os.listdir('.') + [x for x in os.listdir('..') if not x[0].isdigit()]",
+    "finds": "import os\\ndef f(): return os.listdir('.')",
+    "finds beside": "import os\\ndef f(): return [x for x in os.listdir('..') if not x[0].isdigit()]",
     "reads": f"def f(): return open({sys.argv[1] + '/secret'!r}).read()",
     "escapes": f"def f(): return open({sys.argv[1] + '/secret'!r}, 'w').write('x')",
     "connects": "import socket\\ndef f(): socket.socket()",
@@ -68,9 +69,14 @@ def test_what_is_left_without_some_layers(tmp_path: Path, refused: list[str]) ->
     assert layers["seccomp"] == layers["resource limits"] == "enforced"
     for name in ("replies", "daemon", "writes", "finds"):
         assert told[name][0] == "replied", (name, told)
-    assert told["finds"][1] in ([], ["tmp"]), told["finds"]  # the private root's folder for it has this name
+    assert told["finds"][1] == []
+    is_other_user = layers["ordinary user"] == "enforced"
+    ending, beside = told["finds beside"]
+    # The private root's folder for it is called tmp; elsewhere another user may pass there and not look.
+    assert beside in ([], ["tmp"]) or (ending == "raised" and is_other_user), told["finds beside"]
     assert told["kills"][0] == told["connects"][0] == "raised"
-    open_files = layers["mount namespace"] != "enforced" and layers["landlock"] != "enforced"
+    hidden = "enforced" in (layers["mount namespace"], layers["landlock"])
+    open_files = not hidden and not is_other_user
     assert told["escapes"][0] == told["reads"][0] == ("replied" if open_files else "raised")
     assert told["children"] == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
