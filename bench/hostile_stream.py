@@ -6,7 +6,8 @@
 
 Fork bombs, orphans, memory and disk bombs, signal blockers, floods and others take turns; without --confined the
 problem lets a program start eight processes and four threads, so that the sandbox has more to contain. The static
-screen is off. Exit 1 if anything is left or honest throughput fell by more than a tenth.
+screen is off. Exit 1 if anything is left, or if honest candidates cost more than a tenth more than before, counted
+in bare forks.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from pathlib import Path
 from evaluators.host import usable_cpus
 from evaluators.judge import SCREEN, Judge
 from evaluators.model import Evaluation, Split
-from evaluators.pool import RayPool
 from evaluators.registry import load_problem
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, Task, WorkerSpec, make_clock
 
 BENCH = Path(__file__).parent
+TURNS = 10
 HONEST = "import numpy as np\n\n\ndef answer(size):\n    return np.full(size, 0.25)\n"
 KINDS = {
     "fork bomb": """
@@ -187,6 +188,8 @@ class Unscreened(WorkerSpec):
 def make_pool(kind: str, spec: WorkerSpec) -> EvaluationPool:
     if kind == "serial":
         return SerialPool(spec, cpu=usable_cpus()[-1])
+    from evaluators.pool import RayPool  # noqa: PLC0415 - where Ray is missing the serial pool still works
+
     return RayPool(spec, workers=2)
 
 
@@ -211,12 +214,31 @@ def judge_all(pool: EvaluationPool, sources: list[str]) -> tuple[list[Evaluation
     return [found[key] for key in range(len(sources))], stamps
 
 
-def honest_rate(pool: EvaluationPool, count: int) -> float:
-    """Honest candidates a second, from the median time between two of them."""
-    evaluations, stamps = judge_all(pool, [HONEST] * count)
-    assert all(evaluation.score == 50.0 for evaluation in evaluations), evaluations[0]
-    gaps = [after - before for before, after in pairwise(stamps)]
-    return 1 / statistics.median(gaps) if pool.slots == 1 else (count - 1) / (stamps[-1] - stamps[0])
+def bare_fork_seconds(count: int) -> float:
+    """Median time of a fork of this process that is waited for: what the machine is worth at the moment."""
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def honest_cost(pool: EvaluationPool, count: int) -> tuple[float, float]:
+    """Honest candidates a second, and what one costs in bare forks, measured in turns: machines change their speed."""
+    rates, costs = [], []
+    for _ in range(TURNS):
+        fork = bare_fork_seconds(count // TURNS)
+        evaluations, stamps = judge_all(pool, [HONEST] * (count // TURNS))
+        assert all(evaluation.score == 50.0 for evaluation in evaluations), evaluations[0]
+        gaps = [after - before for before, after in pairwise(stamps)]
+        seconds = statistics.median(gaps) if pool.slots == 1 else statistics.fmean(gaps)
+        rates.append(1 / seconds)
+        costs.append(seconds / fork)
+    return statistics.median(rates), statistics.median(costs)
 
 
 def children(pid: int) -> set[int]:
@@ -262,13 +284,13 @@ def main() -> int:
     options = parser.parse_args()
     problem = str(BENCH / ("trivial" if options.confined else "hostile"))
     pool = make_pool(options.pool, Unscreened(problem=problem, workload="1", secret=bytes(32)))
-    honest_rate(pool, 20)
-    before, left_before = honest_rate(pool, options.honest), traces()
+    honest_cost(pool, 20)
+    (rate_before, cost_before), left_before = honest_cost(pool, options.honest), traces()
     names = [list(KINDS)[index % len(KINDS)] for index in range(options.n)]
     started = time.perf_counter()
     evaluations, _ = judge_all(pool, [KINDS[name] for name in names])
     took = time.perf_counter() - started
-    after, left_after = honest_rate(pool, options.honest), traces()
+    (rate_after, cost_after), left_after = honest_cost(pool, options.honest), traces()
     pool.close()
     outcomes: dict[str, Counter[str]] = {}
     seconds: dict[str, list[float]] = {}
@@ -279,14 +301,16 @@ def main() -> int:
     for name, counted in outcomes.items():
         told = ", ".join(f"{outcome} {count}" for outcome, count in counted.most_common())
         print(f"{name:36} {told:40} {1000 * statistics.median(seconds[name]):10.1f}")
-    print(f"\nhonest candidates a second before {before:.1f}, after {after:.1f} ({100 * (after / before - 1):+.1f} %)")
+    print(f"\nhonest candidates a second: before {rate_before:.1f}, after {rate_after:.1f}")
+    change = cost_after / cost_before - 1
+    print(f"cost of one in bare forks: before {cost_before:.2f}, after {cost_after:.2f} ({100 * change:+.1f} %)")
     print(
         f"hostile candidates a second {options.n / took:.1f} ({options.n} in {took:.0f} s, limits of time waited for)"
     )
     scored = sum(counted["ok"] for counted in outcomes.values())
     grown = {name: left_after[name] - count for name, count in left_before.items() if left_after[name] > count}
     print(f"with a score: {scored}; left behind: {grown or 'nothing'}")
-    return int(bool(scored or grown) or after < 0.9 * before)
+    return int(bool(scored or grown) or change > 0.1)
 
 
 if __name__ == "__main__":
