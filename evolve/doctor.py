@@ -20,9 +20,10 @@ from pathlib import Path
 from db.archive import Archive
 from db.records import ArchiveError
 from evaluators.host import cpu_model, usable_cpus
-from sandbox import Ending, Limits, Sandbox
+from sandbox import ENFORCED, Ending, Limits, Sandbox, tier_of
 
 RAY_SECONDS = 120
+MISSING_LAYER = "the other layers must hold; --require-sandbox refuses to run with less than a tier"
 
 
 class State(StrEnum):
@@ -82,17 +83,18 @@ def _sandbox() -> list[Finding]:
     if execution.ending is not Ending.REPLIED or execution.value != 42:
         detail = f"a trivial program ended with {execution.ending.value}: {execution.reason}"
         return [Finding(part="sandbox", state=State.BROKEN, detail=detail, hint="report this")]
-    findings = [Finding(part="sandbox", state=State.WORKS, detail=f"a trivial program in {took_ms:.1f} ms")]
+    findings = [
+        Finding(part="sandbox", state=State.WORKS, detail=f"a trivial program in {took_ms:.1f} ms"),
+        Finding(part="sandbox tier", state=State.WORKS, detail=tier_of(layers).value),
+    ]
     for layer, state in layers.items():
-        enforced = state == "enforced"
+        enforced = state == ENFORCED
         findings.append(
             Finding(
                 part=f"sandbox: {layer}",
                 state=State.WORKS if enforced else State.MISSING,
                 detail=state,
-                hint=""
-                if enforced
-                else "the other layers must hold; without mount namespace and landlock files are open",
+                hint="" if enforced else MISSING_LAYER,
             )
         )
     return findings
