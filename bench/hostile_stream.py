@@ -6,8 +6,8 @@
 
 Fork bombs, orphans, memory and disk bombs, signal blockers, floods and others take turns; without --confined the
 problem lets a program start eight processes and four threads, so that the sandbox has more to contain. The static
-screen is off. Exit 1 if anything is left, or if honest candidates cost more than a tenth more than before, counted
-in bare forks.
+screen is off. Afterwards honest candidates are timed in turns with a sandbox of the same age that met no hostile one.
+Exit 1 if anything is left, or if they take more than a tenth longer there.
 """
 
 from __future__ import annotations
@@ -214,31 +214,21 @@ def judge_all(pool: EvaluationPool, sources: list[str]) -> tuple[list[Evaluation
     return [found[key] for key in range(len(sources))], stamps
 
 
-def bare_fork_seconds(count: int) -> float:
-    """Median time of a fork of this process that is waited for: what the machine is worth at the moment."""
-    times = []
-    for _ in range(count):
-        start = time.perf_counter()
-        child = os.fork()
-        if child == 0:
-            os._exit(0)
-        os.waitpid(child, 0)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def honest_seconds(pool: EvaluationPool, count: int) -> float:
+    """Median time between two honest candidates."""
+    evaluations, stamps = judge_all(pool, [HONEST] * count)
+    assert all(evaluation.score == 50.0 for evaluation in evaluations), evaluations[0]
+    return statistics.median(after - before for before, after in pairwise(stamps))
 
 
-def honest_cost(pool: EvaluationPool, count: int) -> tuple[float, float]:
-    """Honest candidates a second, and what one costs in bare forks, measured in turns: machines change their speed."""
-    rates, costs = [], []
-    for _ in range(TURNS):
-        fork = bare_fork_seconds(count // TURNS)
-        evaluations, stamps = judge_all(pool, [HONEST] * (count // TURNS))
-        assert all(evaluation.score == 50.0 for evaluation in evaluations), evaluations[0]
-        gaps = [after - before for before, after in pairwise(stamps)]
-        seconds = statistics.median(gaps) if pool.slots == 1 else statistics.fmean(gaps)
-        rates.append(1 / seconds)
-        costs.append(seconds / fork)
-    return statistics.median(rates), statistics.median(costs)
+def compare_honest(pool: EvaluationPool, control: EvaluationPool, count: int) -> tuple[float, float]:
+    """Honest candidates a second in this pool, and its time as a multiple of the control's, in turns A B B A."""
+    ours, theirs = [], []
+    for turn in range(TURNS):
+        pairs = ((pool, ours), (control, theirs))
+        for which, times in pairs if turn % 2 else pairs[::-1]:
+            times.append(honest_seconds(which, count // TURNS))
+    return 1 / statistics.median(ours), statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 def children(pid: int) -> set[int]:
@@ -284,14 +274,17 @@ def main() -> int:
     options = parser.parse_args()
     problem = str(BENCH / ("trivial" if options.confined else "hostile"))
     pool = make_pool(options.pool, Unscreened(problem=problem, workload="1", secret=bytes(32)))
-    honest_cost(pool, 20)
-    (rate_before, cost_before), left_before = honest_cost(pool, options.honest), traces()
+    control = make_pool("serial", Unscreened(problem=problem, workload="1", secret=bytes(32)))
+    for warm in (pool, control):
+        honest_seconds(warm, 20)
+    (rate_before, ratio_before), left_before = compare_honest(pool, control, options.honest), traces()
     names = [list(KINDS)[index % len(KINDS)] for index in range(options.n)]
     started = time.perf_counter()
     evaluations, _ = judge_all(pool, [KINDS[name] for name in names])
     took = time.perf_counter() - started
-    (rate_after, cost_after), left_after = honest_cost(pool, options.honest), traces()
+    (rate_after, ratio_after), left_after = compare_honest(pool, control, options.honest), traces()
     pool.close()
+    control.close()
     outcomes: dict[str, Counter[str]] = {}
     seconds: dict[str, list[float]] = {}
     for name, evaluation in zip(names, evaluations, strict=True):
@@ -302,15 +295,14 @@ def main() -> int:
         told = ", ".join(f"{outcome} {count}" for outcome, count in counted.most_common())
         print(f"{name:36} {told:40} {1000 * statistics.median(seconds[name]):10.1f}")
     print(f"\nhonest candidates a second: before {rate_before:.1f}, after {rate_after:.1f}")
-    change = cost_after / cost_before - 1
-    print(f"cost of one in bare forks: before {cost_before:.2f}, after {cost_after:.2f} ({100 * change:+.1f} %)")
+    print(f"time of one beside a sandbox that met no hostile one: {ratio_before:.3f} before, {ratio_after:.3f} after")
     print(
         f"hostile candidates a second {options.n / took:.1f} ({options.n} in {took:.0f} s, limits of time waited for)"
     )
     scored = sum(counted["ok"] for counted in outcomes.values())
     grown = {name: left_after[name] - count for name, count in left_before.items() if left_after[name] > count}
     print(f"with a score: {scored}; left behind: {grown or 'nothing'}")
-    return int(bool(scored or grown) or change > 0.1)
+    return int(bool(scored or grown) or ratio_after > 1.1 * ratio_before)
 
 
 if __name__ == "__main__":
