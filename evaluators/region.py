@@ -5,6 +5,7 @@ The markers are those of public evolvers, ``# EVOLVE-BLOCK-START`` and ``# EVOLV
 
 from __future__ import annotations
 
+import ast
 import re
 
 MARKER = re.compile(r"\s*#\s*EVOLVE-BLOCK-(START|END)\b.*")
@@ -16,7 +17,7 @@ class RegionError(ValueError):
 
 def has_regions(text: str) -> bool:
     """Whether a text marks regions at all."""
-    return any(MARKER.fullmatch(line) for line in text.splitlines())
+    return any(MARKER.fullmatch(line) for line in text.split("\n"))
 
 
 def frozen_parts(text: str) -> list[list[str]]:
@@ -27,7 +28,7 @@ def frozen_parts(text: str) -> list[list[str]]:
     """
     parts: list[list[str]] = [[]]
     opened = 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         marker = MARKER.fullmatch(line)
         if marker is None:
             if not opened:
@@ -71,8 +72,40 @@ def change_outside(source: str, template: str) -> str | None:
             changed = next((line for line in theirs if line.strip() and line not in ours), None)
             told = f": {changed.strip()[:80]!r}" if changed else ": lines are missing"
             return f"changes part {part} of the text outside the marked regions{told}"
+    if _frozen_statements(source) != _frozen_statements(template):
+        return "changes what the text outside the marked regions means, though not the text itself"
     return None
 
 
+def _frozen_statements(text: str) -> list[str] | None:
+    """Every statement that begins outside the regions, without the statements inside it; None for no program at all.
+
+    The text may stay and yet become part of a string that a region opens and the next one closes.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    inside = False
+    frozen = set()
+    for number, line in enumerate(text.split("\n"), start=1):
+        marker = MARKER.fullmatch(line)
+        inside = marker[1] == "START" if marker else inside
+        if not inside:
+            frozen.add(number)
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno in frozen]
+    statements.sort(key=lambda node: (node.lineno, node.col_offset))
+    return [_head(node) for node in statements]
+
+
+def _head(statement: ast.stmt) -> str:
+    """A statement without its blocks."""
+    blocks = ("body", "orelse", "finalbody", "handlers", "cases")
+    fields = {
+        name: [] if name in blocks and isinstance(value, list) else value for name, value in ast.iter_fields(statement)
+    }
+    return ast.dump(type(statement)(**fields))
+
+
 def _trimmed(lines: list[str]) -> list[str]:
-    return "\n".join(lines).strip().splitlines()
+    return "\n".join(lines).strip().split("\n")

@@ -19,7 +19,7 @@ from evaluators.registry import load_problem
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, PoolError, WorkerSpec
-from evolve.config import Config, ConfigError, budget_of
+from evolve.config import DEFAULT_TIER, Config, ConfigError, budget_of
 from evolve.evolution import Evolution
 from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
 from evolve.proposers import PROPOSERS
@@ -123,7 +123,7 @@ def open_session(
         workload=settings["workload"],
         secret=archive.secret(run.id),
         clock=settings["clock"],
-        require_sandbox=settings.get("require_sandbox", "none"),
+        require_sandbox=settings.get("require_sandbox", DEFAULT_TIER),
     )
     pool = make_pool(spec, settings["pool"], settings["workers"])
     try:

@@ -34,6 +34,7 @@ Not covered:
 - without Landlock and mount namespace: files are open to the extent that the guest's user may read and write
   them: to an ordinary user's guests all that is the user's, to root's all that everybody may, and everything
   where root's guests cannot be another user;
+- with control groups of version 2, limits that hold for the caller's own group alone: guests run in one beside it;
 - control groups when launcher and caller are both killed at once: empty, they stay until the next sandbox starts;
 - a few bits from one program to the next through the kernel's counters (process numbers, faults of the zygote);
   what a program was told or has printed never passes through the zygote, which the next is a copy of;
@@ -42,6 +43,7 @@ Not covered:
 
 from __future__ import annotations
 
+from sandbox.inside.cleaning import adopt_orphans, descendants
 from sandbox.layers import ENFORCED, LEFT_OUT, Layer
 from sandbox.limits import Buffer, Ending, Execution, Json, Limits, SandboxError, Value
 from sandbox.sandbox import Sandbox
@@ -62,6 +64,8 @@ __all__ = [
     "Session",
     "Tier",
     "Value",
+    "adopt_orphans",
+    "descendants",
     "missing_for",
     "tier_of",
 ]

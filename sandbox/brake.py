@@ -25,8 +25,12 @@ class Brake:
     def __init__(self, pid: int) -> None:
         try:
             self._pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            raise SandboxError(f"the guest, process {pid}, cannot be watched: {error}") from error
+        try:
             signal.pidfd_send_signal(self._pidfd, 0)
         except OSError as error:
+            os.close(self._pidfd)
             raise SandboxError(f"the guest, process {pid}, cannot be stopped and continued: {error}") from error
 
     def hold(self) -> None:

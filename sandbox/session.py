@@ -131,7 +131,8 @@ class Session:
             except SandboxError:
                 # A zygote that is gone or silent takes everything with it; the next open starts another.
                 self._zygote.stop()
-            self._log.close()
+            finally:
+                self._log.close()
         return self._log.text
 
     def __enter__(self) -> Self:

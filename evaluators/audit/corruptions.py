@@ -80,17 +80,33 @@ def _other_values(expected: Expected) -> Iterator[Corruption]:
         for name, wrong in (("NaN", np.nan), ("infinity", np.inf), ("minus infinity", -np.inf)):
             yield Corruption(name=f"{name} in one place", spoil=partial(_put, wrong))
         yield Corruption(name="NaN everywhere", spoil=lambda value, _rng: np.full_like(value, np.nan))
-    bounds = [("below", expected.low, -1), ("above", expected.high, 1)]
-    for name, bound, step in bounds:
-        if bound is not None:
-            yield Corruption(name=f"one value {name} the range", spoil=partial(_put, bound + step))
+    for name, beyond in (("below", _beyond(expected, -1)), ("above", _beyond(expected, 1))):
+        if beyond is not None:
+            yield Corruption(name=f"one value {name} the range", spoil=partial(_put, beyond))
     if kind in "iu" and expected.low is not None and expected.high is not None:
         limits = np.iinfo(expected.dtype)
         if limits.min < expected.low:
             yield Corruption(name="the smallest integer", spoil=partial(_put, limits.min))
         if limits.max > expected.high:
             yield Corruption(name="the largest integer", spoil=partial(_put, limits.max))
-        yield Corruption(name="bytes of another order", spoil=_swap_bytes)
+        if expected.high < 1 << 8 * (np.dtype(expected.dtype).itemsize - 1):  # else it may well be in range
+            yield Corruption(name="bytes of another order", spoil=_swap_bytes)
+
+
+def _beyond(expected: Expected, direction: int) -> float | None:
+    """The nearest value outside the range on one side; None where there is no bound, or the type ends there."""
+    bound = expected.low if direction < 0 else expected.high
+    if bound is None:
+        return None
+    if np.dtype(expected.dtype).kind == "f":
+        kind = np.dtype(expected.dtype).type
+        value = float(np.nextafter(kind(bound), kind(direction * np.inf)))
+        return value if np.isfinite(value) else None
+    if np.dtype(expected.dtype).kind not in "iu":
+        return None
+    limits = np.iinfo(expected.dtype)
+    value = bound + direction
+    return value if limits.min <= value <= limits.max else None
 
 
 def _swap_bytes(value: Array, rng: np.random.Generator) -> Array:

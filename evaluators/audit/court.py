@@ -54,6 +54,11 @@ class Court:
     strict: bool = False
 
     @property
+    def is_timed(self) -> bool:
+        """Whether the objective is time."""
+        return self.problem.declaration.timed
+
+    @property
     def honest(self) -> Seed:
         """The program that cheats wrap: the baseline."""
         return seed_named(self.problem, self.problem.declaration.baseline)

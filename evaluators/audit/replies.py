@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
@@ -23,6 +24,9 @@ TRIES = 24
 SLACK = 1e-9
 """How far two objectives that must be equal may lie apart, relative to their size: rounding only."""
 
+NEEDED = "something gets through without it, or breaks the judge"
+IDLE = "idle: whatever it refuses is refused without it as well"
+
 NEARLY = 0.95
 """Share of its time limit that a slow reply takes."""
 
@@ -35,13 +39,7 @@ def corrupted(court: Court) -> Iterator[Finding]:
         call = int(rng.integers(len(exchanges)))
         spoilt = corruption_of(exchanges[call], corruption, rng)
         if _same(spoilt, exchanges[call].value):
-            yield Finding(
-                part=Part.CORRUPTED,
-                name=corruption.name,
-                verdict=Verdict.SKIPPED,
-                expected="refused",
-                found="does not change this reply",
-            )
+            yield _skipped(Part.CORRUPTED, corruption.name, "does not change this reply")
             continue
         trial = court.try_replies(replayed(exchanges, {call: spoilt}))
         held = trial.refused is not None and trial.refused.check in exchanges[call].expected.checks
@@ -52,11 +50,18 @@ def lazy(court: Court) -> Iterator[Finding]:
     """Replies that need no thought must be refused, or be worth no more than the baseline's."""
     measured, exchanges = court.record()
     for name, lie in LIES.items():
-        answers = {index: lie(exchange) for index, exchange in enumerate(exchanges)}
+        try:
+            answers = {index: lie(exchange) for index, exchange in enumerate(exchanges)}
+        except (TypeError, ValueError) as error:
+            yield _skipped(Part.LINT, name, f"cannot be told with these arguments: {error}")
+            continue
         trial = court.try_replies(replayed(exchanges, dict(answers)))
-        limit = measured.objective + SLACK * max(1.0, abs(measured.objective))
-        held = trial.refused is not None or (trial.measured is not None and trial.measured.objective <= limit)
-        expected = f"refused, or no better than the baseline's {measured.objective:.6g}"
+        if court.is_timed:  # there is no partial credit where the objective is time: a lie is quick
+            held, expected = trial.refused is not None, "refused"
+        else:
+            limit = measured.objective + SLACK * max(1.0, abs(measured.objective))
+            held = trial.refused is not None or (trial.measured is not None and trial.measured.objective <= limit)
+            expected = f"refused, or no better than the baseline's {measured.objective:.6g}"
         yield _finding(Part.LINT, name, held, expected=expected, found=str(trial))
 
 
@@ -102,24 +107,22 @@ def relations(court: Court) -> Iterator[Finding]:
     """Change workload and replies together in ways that must not matter, and measure again."""
     measured, exchanges = court.record()
     again = court.try_replies(replayed(exchanges))
-    yield _equal("the same replies again", measured, again)
+    yield _equal(court, "the same replies again", measured, again)
     for relation in court.problem.relations:
         workload, change = relation.change(court.workload, court.rng(relation.name))
         changed: dict[int, object] = {
             index: np.ascontiguousarray(change(exchange.value)) for index, exchange in enumerate(exchanges)
         }
-        yield _equal(relation.name, measured, court.try_replies(replayed(exchanges, changed), workload=workload))
+        trial = court.try_replies(replayed(exchanges, changed), workload=workload)
+        yield _equal(court, relation.name, measured, trial)
     if not court.problem.relations:
-        yield Finding(
-            part=Part.RELATIONS,
-            name="further relations",
-            verdict=Verdict.SKIPPED,
-            expected="the same objective",
-            found="the problem declares none",
-        )
+        yield _skipped(Part.RELATIONS, "further relations", "the problem declares none")
 
 
-def _equal(name: str, measured: Measured, trial: Trial) -> Finding:
+def _equal(court: Court, name: str, measured: Measured, trial: Trial) -> Finding:
+    if court.is_timed:  # replayed replies take no time of their own; that they are still right is what must hold
+        held = trial.measured is not None
+        return _finding(Part.RELATIONS, name, held, expected="accepted", found=str(trial))
     expected = f"an objective of {measured.objective:.9g}"
     if trial.measured is None:
         return _finding(Part.RELATIONS, name, False, expected=expected, found=str(trial))
@@ -160,10 +163,8 @@ def _form_check(court: Court, scenes: list[Scene], check: str) -> Finding:
         if accepted:
             return _let_through(check, accepted)
         breaks = breaks or broken
-    idle = "idle: whatever it refuses is refused without it as well"
-    return _finding(
-        Part.CHECKS, check, bool(breaks), expected="something gets through without it", found=breaks or idle
-    )
+    found = f"needed, the judge breaks without it: {breaks}" if breaks else IDLE
+    return _finding(Part.CHECKS, check, bool(breaks), expected=NEEDED, found=found)
 
 
 def _through(court: Court, scene: Scene, check: str) -> tuple[str, str]:
@@ -193,7 +194,7 @@ def corruption_of(exchange: Exchange, corruption: Corruption, rng: np.random.Gen
 
 
 def _let_through(check: str, what: str) -> Finding:
-    return _finding(Part.CHECKS, check, True, expected="something gets through without it", found=what)
+    return _finding(Part.CHECKS, check, True, expected=NEEDED, found=what)
 
 
 def _own_check(court: Court, exchanges: Sequence[Exchange], check: str) -> Finding:
@@ -206,12 +207,13 @@ def _own_check(court: Court, exchanges: Sequence[Exchange], check: str) -> Findi
     on, without = court.try_replies(slow), court.try_replies(slow, frozenset({check}))
     if on.refused is not None and on.refused.check == check and without.measured is not None:
         return _let_through(check, f"honest replies, each just within its time limit: {without}")
-    found = f"nothing that an audit knows is stopped by it alone (slow replies: {on}; without it: {without})"
-    return _finding(Part.CHECKS, check, False, expected="something gets through without it", found=found)
+    return _skipped(Part.CHECKS, check, f"slow replies, all that an audit knows to try, do not meet it ({on})")
 
 
 def _ceiling(court: Court, other_judge: Callable[[Problem, frozenset[str]], Judge]) -> Finding:
     """Plant a fault in the evaluator that inflates the objective; only the proven ceiling can notice."""
+    if not court.is_timed and not math.isfinite(court.block.standards[0].ceiling):
+        return _skipped(Part.CHECKS, CEILING, "the problem proves none")
     outcomes = []
     block = replace(court.block, standards=court.block.standards[:1])
     for off in (frozenset({SCREEN}), frozenset({SCREEN, CEILING})):
@@ -237,12 +239,16 @@ class _Inflated:
 
     def play(self, workload: object, guest: object) -> Measured:
         measured = self._problem.play(workload, guest)  # type: ignore[arg-type]
-        excess = self._ceiling - measured.objective + 1e-3
+        excess = min(self._ceiling, measured.ceiling) - measured.objective + 1e-3
         return replace(measured, series=tuple(sample + excess for sample in measured.series))
 
 
 def _same(value: object, honest: Array) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == honest.dtype and np.array_equal(value, honest)
+
+
+def _skipped(part: Part, name: str, why: str) -> Finding:
+    return Finding(part=part, name=name, verdict=Verdict.SKIPPED, expected="an attempt", found=why)
 
 
 def _finding(part: Part, name: str, held: bool, *, expected: str, found: str) -> Finding:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evaluators.audit import replies, sandboxed
 from evaluators.audit.court import Court
-from evaluators.audit.findings import Finding, Part
+from evaluators.audit.findings import Finding, Part, Verdict
 from evaluators.audit.programs import default_folder, read_cheats
 from evaluators.host import require_sandbox
 from evaluators.judge import SCREEN, Block, Judge
@@ -85,6 +85,20 @@ def audit(problem: Problem, plan: AuditPlan) -> Iterator[Finding]:
         }
         for part, run in parts.items():
             if not plan.only or part in plan.only:
-                yield from run()
+                yield from _guarded(part, run)
     finally:
         judge.close()
+
+
+def _guarded(part: Part, run: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Let a part that breaks off be a miss of its own, so that what the others found is not lost."""
+    try:
+        yield from run()
+    except Exception as error:  # noqa: BLE001 - an evaluator that breaks is what an audit is there to find
+        yield Finding(
+            part=part,
+            name="this part broke off",
+            verdict=Verdict.MISSED,
+            expected="no failure of the evaluator",
+            found=f"{type(error).__name__}: {error}",
+        )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import fmean
 
 from evaluators.audit.court import Court, gain, try_guest
 from evaluators.audit.findings import Finding, Part, Verdict
 from evaluators.audit.programs import EVIDENCE, Cheat, in_words
 from evaluators.model import Evaluation, Outcome, Split
-from sandbox import Tier, tier_of
-from sandbox.inside.cleaning import descendants
+from sandbox import Tier, adopt_orphans, descendants, tier_of
 
 TOLERANCE = 1e-6
 """Points by which a harmless program may differ from the honest one where nothing is random: rounding only."""
@@ -21,6 +22,12 @@ TOLERANCE = 1e-6
 NOISE_ERRORS = 4.0
 """Standard errors by which two timed evaluations may lie apart: a hundred cheats are compared, and none may seem to
 gain by luck."""
+
+SUSPICIOUS_ERRORS = 2.0
+"""A cheat that gains more than this is measured again before the verdict, so that small gains do not hide in noise."""
+
+REPEATS = 3
+"""How often."""
 
 NAMED_REJECTIONS = 3
 """How many wrongly rejected honest evaluations are quoted."""
@@ -84,6 +91,16 @@ def noise_floor(court: Court) -> Iterator[Finding]:
     """The baseline against itself (A/A): what differs is noise of the measurement, and nothing may be called better."""
     started = time.perf_counter()
     first, second = (court.judge.evaluate(court.honest.source, court.block) for _ in range(2))
+    failed = next((found for found in (first, second) if found.outcome is not Outcome.OK), None)
+    if failed is not None:
+        yield Finding(
+            part=Part.NOISE,
+            name="baseline against itself (A/A)",
+            verdict=Verdict.MISSED,
+            expected="ok, twice",
+            found=_told(failed),
+        )
+        return
     apart = max(abs(a - b) for a, b in zip(first.shares, second.shares, strict=True))
     allowed = _noise(court, first, second)
     found = f"{gain(second, first):+.3g} points (up to {allowed:.3g} allowed), at most {apart:.3g} on one workload"
@@ -129,7 +146,8 @@ def bound(court: Court) -> Iterator[Finding]:
 def cheats(court: Court) -> Iterator[Finding]:
     """Every cheat, without the static screen: refused for the right reason, or harmless."""
     honest = court.judge.evaluate(court.honest.source, court.block)
-    processes = len(descendants(os.getpid()))
+    adopt_orphans()  # or what escapes from a sandbox that dies would not be seen below this process
+    processes = _alive()
     layers = court.judge.layers
     for cheat in (cheat for cheat in court.cheats if not cheat.is_honest):
         started = time.perf_counter()
@@ -154,7 +172,7 @@ def cheats(court: Court) -> Iterator[Finding]:
 
 
 def _inapplicable(court: Court, cheat: Cheat) -> str | None:
-    is_off = cheat.needs_time and not court.problem.declaration.timed
+    is_off = cheat.needs_time and not court.is_timed
     return "the objective of this problem is not time" if is_off else None
 
 
@@ -166,27 +184,50 @@ def _try_cheat(court: Court, cheat: Cheat, honest: Evaluation) -> tuple[Verdict,
     if not court.is_caught(cheat, evaluation.outcome, evaluation.reason):
         return Verdict.MISSED, _told(evaluation)
     advantage = gain(evaluation, honest)
-    if evaluation.outcome is Outcome.OK and advantage > _noise(court, evaluation, honest):
-        return Verdict.MISSED, f"{_told(evaluation)}, {advantage:+.3g} points above the honest program"
+    if evaluation.outcome is Outcome.OK and advantage > _noise(court, evaluation, honest, errors=SUSPICIOUS_ERRORS):
+        advantage = _gain_again(court, source, evaluation, honest)
+        if advantage > _noise(court, evaluation, honest) / math.sqrt(1 + REPEATS):
+            return Verdict.MISSED, f"{_told(evaluation)}, {advantage:+.3g} points above the honest program"
     return Verdict.HELD, _told(evaluation)
 
 
-def _noise(court: Court, ours: Evaluation, honest: Evaluation) -> float:
+def _gain_again(court: Court, source: str, first: Evaluation, honest: Evaluation) -> float:
+    """Mean gain over further evaluations too, of both programs; the first alone where nothing depends on time."""
+    gains = [gain(first, honest)]
+    for _ in range(REPEATS if court.is_timed else 0):
+        again, beside = (court.judge.evaluate(program, court.block) for program in (source, court.honest.source))
+        gains.append(gain(again, beside))
+    return fmean(gains)
+
+
+def _noise(court: Court, ours: Evaluation, honest: Evaluation, errors: float = NOISE_ERRORS) -> float:
     """By how many points two evaluations of one program on the same workloads may differ.
 
-    By nothing where the objective does not depend on time; else by `NOISE_ERRORS` standard errors of both.
+    By nothing where the objective does not depend on time; else by so many standard errors of both.
     """
-    if not court.problem.declaration.timed:
+    if not court.is_timed:
         return TOLERANCE
     assert ours.stderr is not None
     assert honest.stderr is not None
-    return TOLERANCE + NOISE_ERRORS * math.hypot(ours.stderr, honest.stderr)
+    return TOLERANCE + errors * math.hypot(ours.stderr, honest.stderr)
+
+
+def _alive() -> int:
+    """Processes below this one that are not over; those that nobody has waited for yet are."""
+    count = 0
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(OSError):
+            state = (
+                Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+            )
+            count += state not in "ZX"
+    return count
 
 
 def _after(court: Court, before: Evaluation, processes: int) -> Finding:
     """After all cheats: nothing of them runs, and the honest program gets what it got before."""
     after = court.judge.evaluate(court.honest.source, court.block)
-    left = len(descendants(os.getpid())) - processes
+    left = _alive() - processes
     same = after.outcome is Outcome.OK and abs(gain(after, before)) <= _noise(court, after, before)
     return Finding(
         part=Part.LEFTOVERS,

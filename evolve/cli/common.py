@@ -46,8 +46,8 @@ DOCUMENT_FORMAT_OPTION = click.option(
 REQUIRE_SANDBOX_OPTION = click.option(
     "--require-sandbox",
     type=click.Choice(SANDBOX_TIERS),
-    default=DEFAULT_TIER,
-    show_default=True,
+    default=lambda: str(resolve({}, environment(), None)["require_sandbox"]),
+    show_default=DEFAULT_TIER,
     help="Refuse to run programs in a sandbox weaker than this; evolve doctor says what there is.",
 )
 FORMAT_OPTION = click.option(

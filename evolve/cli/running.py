@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.cli.common import DB_OPTION, console, interruptible, open_archive, show
-from evolve.config import DEFAULT_DB, SETTINGS, Config, environment, resolve
+from evolve.config import DEFAULT_DB, DEFAULT_TIER, SETTINGS, Config, environment, resolve
 
 if TYPE_CHECKING:
     from db.archive import Archive
@@ -69,6 +69,7 @@ def run(
     from db.archive import Archive
     from evolve.session import new_run
 
+    _check_sandbox(config["require_sandbox"])
     with Archive.open(config["db"], create=True) as archive:
         record = new_run(archive, problem, config)
         click.echo(
@@ -108,6 +109,7 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
                 err=True,
             )
             return 0
+        _check_sandbox({**record.config, **changes}.get("require_sandbox", DEFAULT_TIER))
         if changes.keys() & {"evaluations", "time"}:
             archive.set_config(record.id, {**record.config, **changes})
         return _drive(ctx, archive, record, db, as_json=as_json, changes=changes)
@@ -128,6 +130,7 @@ def final(ctx: click.Context, /, run_name: str | None, db: str, **flags: str | N
     changes = {key: parsed[key] for key in REPEATABLE if flags.get(key)}
     with open_archive(db) as archive:
         record = archive.run(run_name)
+        _check_sandbox({**record.config, **changes}.get("require_sandbox", DEFAULT_TIER))
         return _drive(ctx, archive, record, db, changes=changes, search=False)
 
 
@@ -150,7 +153,6 @@ def _drive(
     problem = load_problem(settings["problem"], settings["workload"])
     with archive.driving(record.id):
         click.echo(f"starting {_workers(settings)} and measuring baseline and reference ...", err=True)
-        _warn_of_weak_sandbox()
         observer = _observer(ctx, archive, record, problem, settings, as_json=as_json)
         status, result = RunStatus.FAILED, None
         with interruptible(observer.say) as interruption:
@@ -175,11 +177,19 @@ def _sit(session: Session, interruption: Interruption, *, search: bool) -> Final
     return None if interruption() else session.final(interruption)
 
 
-def _warn_of_weak_sandbox() -> None:
-    """Say so where nothing keeps candidates from this user's files, the archive with its secrets among them."""
+def _check_sandbox(tier: str) -> None:
+    """Refuse to go on with a weaker sandbox than this; say so where files lie open.
+
+    Workers check again, each on its own machine; here the whole reason can be told, and nothing has been written.
+
+    Raises:
+        EvaluatorError: the sandbox is too weak.
+    """
+    from evaluators.host import require_sandbox
     from evolve.doctor import sandbox_layers
 
     layers = sandbox_layers()
+    require_sandbox(layers, tier)
     if "enforced" not in (layers.get("mount namespace"), layers.get("landlock")):
         click.echo(
             "warning: neither mount namespaces nor Landlock work here, so candidates can read your files, the "

@@ -9,6 +9,8 @@ import signal
 from collections import defaultdict
 from pathlib import Path
 
+from sandbox.inside import linux
+
 
 def kill(pid: int) -> None:
     """Send SIGKILL; -1 means everything in this pid namespace. No harm if nobody is there."""
@@ -16,6 +18,11 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def adopt_orphans() -> None:
+    """From now on, processes below this one whose parent ends become its children (``PR_SET_CHILD_SUBREAPER``)."""
+    linux.prctl("subreaper", linux.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def descendants(ancestor: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 family: timing
 expect: ok
+needs: timed
 
 The processor is used so briefly that it looks like rest, but whoever is measured next finds nothing in the caches.
 The order of calls must be such that this gains nothing, or the moment be too short.

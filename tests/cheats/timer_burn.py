@@ -2,6 +2,7 @@
 
 family: timing
 expect: ok
+needs: timed
 
 Without any thread, the handler of a signal runs while the program waits for the next call: it slows what is measured
 meanwhile, or goes on with its own work unseen. Where time is compared, a program must rest until it is asked.

@@ -2,6 +2,7 @@ r"""Takes the processor for a tenth of a millisecond after each answer, from the
 
 family: timing
 expect: ok
+needs: timed
 
 As little as a judge that only watches the use of the processor would take for the freeing of memory, and well placed:
 when the baseline has just begun. A program must not run at all when it is not its turn.

@@ -58,3 +58,35 @@ def test_only_whole_comment_lines_are_markers() -> None:
     assert has_regions(TEMPLATE)
     assert has_regions("    # EVOLVE-BLOCK-START  improve this\n")
     assert not has_regions("x = '# EVOLVE-BLOCK-START'\n")
+
+
+TWO = """# EVOLVE-BLOCK-START
+A = 1
+# EVOLVE-BLOCK-END
+def check(x):
+    if x < 0:
+        raise ValueError
+# EVOLVE-BLOCK-START
+B = 2
+# EVOLVE-BLOCK-END
+"""
+
+
+def test_frozen_text_may_not_become_part_of_a_string() -> None:
+    hidden = TWO.replace("A = 1", 'A = """').replace("B = 2", '"""\ndef check(x): pass')
+    assert change_outside(hidden, TWO) == (
+        "changes what the text outside the marked regions means, though not the text itself"
+    )
+    assert change_outside(TWO.replace("A = 1", "A = [\n    1,\n]"), TWO) is None
+
+
+def test_other_line_separators_are_no_new_lines() -> None:
+    template = "# note\nCHECK = 1\n# EVOLVE-BLOCK-START\n# EVOLVE-BLOCK-END\n"
+    for separator in ("\x0b", "\x0c", "\x1c", "\x85", "\u2028"):
+        assert change_outside(template.replace("note\n", f"note{separator}"), template) is not None
+
+
+def test_regions_inside_a_class_may_change() -> None:
+    template = "class Policy:\n    x = 1\n    # EVOLVE-BLOCK-START\n    y = 2\n    # EVOLVE-BLOCK-END\n"
+    assert change_outside(template.replace("y = 2", "y = 3\n    z = 4"), template) is None
+    assert change_outside(template.replace("x = 1", "x = 2"), template) is not None

@@ -107,6 +107,9 @@ def test_a_weaker_sandbox_than_required_is_refused_before_anything_runs(tmp_path
     assert refused.returncode == 1
     assert "error: a 'full' sandbox is required, and this machine gives 'limits'; missing: " in refused.stderr
     assert "hint: see evolve doctor, or allow less with --require-sandbox limits" in refused.stderr
+    assert not (tmp_path / "evolve.db").exists(), "nothing may have been written"
+    with_ray = evolve(tmp_path, *run[:2], "--evaluations", "5", "--require-sandbox", "full", weak=True)
+    assert "missing: mount namespace" in with_ray.stderr
     allowed = evolve(tmp_path, *run, "--name", "weak", weak=True)
     assert "warning: neither mount namespaces nor Landlock work here" in allowed.stderr
     assert allowed.returncode in (0, 3), allowed.stderr
@@ -121,3 +124,21 @@ def test_the_doctor_names_what_is_missing(tmp_path: Path) -> None:
     assert states["sandbox: mount namespace"][0] == "missing"
     assert states["sandbox: seccomp"] == ("works", "enforced")
     assert states["sandbox tier"] == ("works", "limits")
+
+
+def test_the_environment_counts_for_score_and_audit_too(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.evolve]\nrequire_sandbox = "full"\n')
+    (tmp_path / "program.py").write_text("def answer(size):\n    return None\n")
+    done = evolve(tmp_path, "score", TRIVIAL, "program.py", weak=True)
+    assert done.returncode == 1
+    assert "a 'full' sandbox is required" in done.stderr
+
+
+def test_names_on_the_command_line_are_those_of_the_rooms() -> None:
+    from evaluators.audit.findings import Part
+    from evolve.cli.auditing import PARTS
+    from evolve.config import SANDBOX_TIERS
+    from sandbox import Tier
+
+    assert tuple(Tier) == SANDBOX_TIERS
+    assert {Part[name.upper()] for name in PARTS} == set(Part) - {Part.SANDBOX, Part.LEFTOVERS}

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from evaluators.audit import AuditPlan, Finding, Verdict, audit
+from evaluators.audit.corruptions import corruptions
 from evaluators.audit.findings import Part
 from evaluators.audit.programs import EVIDENCE
 from evaluators.host import usable_cpus
 from evaluators.model import EvaluatorError, Outcome
 from evaluators.problem import Guest, Measured, Relation
 from evaluators.registry import load_problem
-from evaluators.replies import Expected, Rule
+from evaluators.replies import Expected, Rule, fault_of
 
 TRIVIAL = Path(__file__).parents[3] / "bench" / "trivial" / "problem.py"
 NOTHING = '"""Returns nothing.\n\nfamily: outputs\nexpect: wrong /not None/\n"""\n\n\ndef cheat(honest, arguments):\n'
@@ -125,7 +126,9 @@ def test_an_idle_check_is_found(trivial: ModuleType, cheats: Callable[..., Path]
     assert missed(run(_Problem(trivial.Trivial(1), form, distance), cheats(), Part.CHECKS)) == ["not far below zero"]
 
 
-def test_a_check_of_cost_that_no_slowness_reaches_is_found(trivial: ModuleType, cheats: Callable[..., Path]) -> None:
+def test_a_check_that_no_slowness_reaches_is_named_as_not_tried(
+    trivial: ModuleType, cheats: Callable[..., Path]
+) -> None:
     class Gated(trivial.Trivial):  # type: ignore[name-defined, misc]
         declaration = dataclasses.replace(trivial.DECLARATION, checks=("gate", "never"))
 
@@ -135,7 +138,8 @@ def test_a_check_of_cost_that_no_slowness_reaches_is_found(trivial: ModuleType, 
                 guest.refuse("gate", Outcome.TIMEOUT, "too slow")
             return measured
 
-    assert missed(run(Gated(1), cheats(), Part.CHECKS)) == ["never"]
+    verdicts = {finding.name: finding.verdict for finding in run(Gated(1), cheats(), Part.CHECKS)}
+    assert (verdicts["gate"], verdicts["never"]) == (Verdict.HELD, Verdict.SKIPPED)
 
 
 def test_an_objective_that_a_lazy_reply_wins_is_found(trivial: ModuleType, cheats: Callable[..., Path]) -> None:
@@ -199,6 +203,46 @@ def test_a_weaker_sandbox_than_required_is_refused(
     plan = AuditPlan(cheats=cheats(), require_sandbox="full")
     with pytest.raises(EvaluatorError, match=r"a 'full' sandbox is required.*network namespace: left out\nhint"):
         list(audit(trivial.Trivial(1), plan))
+
+
+def test_a_timed_problem_whose_replies_nobody_checks_fails_the_lint(cheats: Callable[..., Path]) -> None:
+    speed = load_problem(str(TRIVIAL.parents[1] / "speed"), "1")
+
+    class Unchecked(_Problem):
+        def play(self, workload: Any, guest: Guest) -> Measured:
+            def draw(number: int) -> Any:
+                drawn = workload.draw(number)
+                return dataclasses.replace(drawn, expected=dataclasses.replace(drawn.expected, rules=()))
+
+            timing = guest.compare(draw, 2.0)
+            metrics = {"speed_up": timing.ratio, "call_ms": 0.0, "channel_ms": 0.0, "calls": 0.0}
+            return Measured.of_timing(timing, metrics)
+
+    lazy = Unchecked(speed, lambda size: None, distance)
+    assert {"zeros", "ones"} <= set(missed(run(lazy, cheats(), Part.LINT)))
+
+
+def test_a_part_that_breaks_off_is_a_miss_and_the_others_go_on(
+    trivial: ModuleType, cheats: Callable[..., Path]
+) -> None:
+    class Broken(trivial.Trivial):  # type: ignore[name-defined, misc]
+        relations = (Relation(name="odd", change=lambda size, rng: 1 / 0),)
+
+    findings = run(Broken(1), cheats(), Part.RELATIONS, Part.LINT)
+    assert missed(findings) == ["this part broke off"]
+    assert "ZeroDivisionError" in next(f.found for f in findings if f.verdict is Verdict.MISSED)
+    assert any(finding.part is Part.LINT for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("uint8", 0, 255), ("uint32", 0, None), ("int32", 0, 2**31 - 1), ("float32", 0.0, 1e9), ("float64", None, 1e308)],
+)
+def test_ranges_at_the_end_of_a_type_are_no_trouble(dtype: str, low: float | None, high: float | None) -> None:
+    expected = Expected(what="the answer", dtype=dtype, shape=(4,), low=low, high=high)
+    for corruption in corruptions(expected):
+        spoilt = corruption.spoil(np.array([1, 2, 3, 4], dtype=dtype), np.random.default_rng(0))
+        assert fault_of(spoilt, expected) is not None, corruption.name
 
 
 @pytest.mark.slow
