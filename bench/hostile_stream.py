@@ -29,6 +29,7 @@ from evaluators.model import Evaluation, Split
 from evaluators.registry import load_problem
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, Task, WorkerSpec, make_clock
+from sandbox import adopt_orphans, descendants
 
 BENCH = Path(__file__).parent
 TURNS = 10
@@ -231,38 +232,19 @@ def compare_honest(pool: EvaluationPool, control: EvaluationPool, count: int) ->
     return 1 / statistics.median(ours), statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
-def children(pid: int) -> set[int]:
-    """Processes below one."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    below: set[int] = set()
-    waiting = {pid}
-    while waiting:
-        waiting = {child for child, parent in parents.items() if parent in waiting}
-        below |= waiting
-    return below
-
-
-def traces() -> dict[str, int]:
-    """What a machine has of the things that candidates might leave behind."""
-    temporary = Path(tempfile.gettempdir())
-    groups = [path for path in Path("/sys/fs/cgroup").rglob("*") if path.is_dir()]
-    return {
-        "processes": len(children(os.getpid())),
-        "files in the temporary folder": sum(1 for _ in temporary.iterdir()),
-        "files in /dev/shm": sum(1 for _ in Path("/dev/shm").iterdir()),
-        "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
-        "System V objects": sum(
-            len(Path(f"/proc/sysvipc/{kind}").read_text().splitlines()) - 1 for kind in ("shm", "sem", "msg")
-        ),
-        "open descriptors": len(list(Path("/proc/self/fd").iterdir())),
-        "cgroups": len(groups),
+def traces() -> dict[str, set[str]]:
+    """What a machine has of the things that candidates might leave behind, by name."""
+    found = {
+        "process": {str(pid) for pid in descendants(os.getpid())},
+        "temporary file": {entry.name for entry in Path(tempfile.gettempdir()).iterdir()},
+        "shared memory": {entry.name for entry in Path("/dev/shm").iterdir()},
+        "mount": set(Path("/proc/self/mountinfo").read_text().splitlines()),
+        "descriptor": {entry.name for entry in Path("/proc/self/fd").iterdir()},
+        "cgroup": {str(path) for path in Path("/sys/fs/cgroup").rglob("*") if path.is_dir()},
     }
+    for kind in ("shm", "sem", "msg"):
+        found[f"System V {kind}"] = set(Path(f"/proc/sysvipc/{kind}").read_text().splitlines())
+    return found
 
 
 def main() -> int:
@@ -272,6 +254,7 @@ def main() -> int:
     parser.add_argument("--pool", choices=["serial", "ray"], default="serial")
     parser.add_argument("--confined", action="store_true", help="a problem that allows no processes or threads")
     options = parser.parse_args()
+    adopt_orphans()  # what escapes from a sandbox shows below this process
     problem = str(BENCH / ("trivial" if options.confined else "hostile"))
     pool = make_pool(options.pool, Unscreened(problem=problem, workload="1", secret=bytes(32)))
     control = make_pool("serial", Unscreened(problem=problem, workload="1", secret=bytes(32)))
@@ -300,9 +283,9 @@ def main() -> int:
         f"hostile candidates a second {options.n / took:.1f} ({options.n} in {took:.0f} s, limits of time waited for)"
     )
     scored = sum(counted["ok"] for counted in outcomes.values())
-    grown = {name: left_after[name] - count for name, count in left_before.items() if left_after[name] > count}
-    print(f"with a score: {scored}; left behind: {grown or 'nothing'}")
-    return int(bool(scored or grown) or ratio_after > 1.1 * ratio_before)
+    left = [f"{kind} {name}" for kind, names in left_after.items() for name in names - left_before[kind]]
+    print(f"with a score: {scored}; left behind: {', '.join(left) or 'nothing'}")
+    return int(bool(scored or left) or ratio_after > 1.1 * ratio_before)
 
 
 if __name__ == "__main__":
