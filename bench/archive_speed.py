@@ -53,7 +53,7 @@ def verdict(number: int) -> Evaluation:
         )
         for workload, share in enumerate(shares)
     )
-    pooled = stratified(shares, [0.4] * len(shares))
+    pooled = stratified(shares, [0.4] * len(shares), [result.kind for result in results])
     return Evaluation(
         problem="eplb",
         split=Split.TRAIN,

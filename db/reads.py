@@ -123,6 +123,7 @@ def read_evaluations(
                 ceiling=row.ceiling,
                 share=row.share,
                 stderr=row.stderr,
+                stratum=row.stratum,
                 metrics=row.metrics,
             )
         )

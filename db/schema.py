@@ -26,7 +26,11 @@ from db.records import Purpose, RunStatus
 from evaluators.model import Outcome, Split
 
 APPLICATION = "evolve"
-VERSION = 1
+VERSION = 2
+
+UPGRADES = {1: ("ALTER TABLE samples ADD COLUMN stratum TEXT NOT NULL DEFAULT ''",)}
+"""What makes the next version of an older one, in SQLite; rows that are there already must stay right."""
+
 METADATA = MetaData()
 
 schema_version = Table(
@@ -138,6 +142,7 @@ samples = Table(
     Column("evaluation_id", ForeignKey(evaluations.c.id), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("workload", Text, nullable=False),
+    Column("stratum", Text, nullable=False, server_default=""),
     Column("objective", Exact, nullable=False),
     Column("baseline", Exact, nullable=False),
     Column("reference", Exact, nullable=False),

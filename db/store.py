@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, insert, inspect, make_url, select
+from sqlalchemy import Connection, Engine, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from db.records import ArchiveError
-from db.schema import APPLICATION, METADATA, VERSION, schema_version
+from db.schema import APPLICATION, METADATA, UPGRADES, VERSION, schema_version
 from db.sqlite import begin, explain, make_engine, use_wal
 
 
@@ -52,6 +52,8 @@ class Store:
 def open_store(url: str, *, create: bool) -> Store:
     """Open the archive at a path or ``sqlite:///`` URL, or make a new one.
 
+    One of an older version is brought up to date.
+
     Raises:
         ArchiveError: there is none (and ``create`` is false), it is not ours, or it cannot be used.
     """
@@ -62,12 +64,12 @@ def open_store(url: str, *, create: bool) -> Store:
     store = Store(path=path, engine=make_engine(path))
     try:
         with store.reading() as connection:
-            known = _check_owner(connection, path)
-        if not known and not create:
+            version = _version_of(connection, path)
+        if version is None and not create:
             raise ArchiveError(f"archive {path}: the file is empty; remove it and start a run, or give another --db")
-        if not known:
+        if version != VERSION:
             with store.writing() as connection:
-                _create(connection, path)
+                _bring_up_to_date(connection, path)
         use_wal(store.engine, path)
     except BaseException:
         store.close()
@@ -112,12 +114,12 @@ def _check_path(path: Path, *, create: bool) -> None:
         raise ArchiveError(f"archive {path}: cannot be looked up ({error.strerror}); check the path") from error
 
 
-def _check_owner(connection: Connection, path: Path) -> bool:
-    """Whether the database is an archive of this version; False for an empty one."""
+def _version_of(connection: Connection, path: Path) -> int | None:
+    """The version of an archive that can be used here; None for an empty database."""
     inspector = inspect(connection)
     tables = inspector.get_table_names()
     if not tables:
-        return False
+        return None
     version = None
     if schema_version.name in tables:
         columns = {column["name"] for column in inspector.get_columns(schema_version.name)}
@@ -127,16 +129,22 @@ def _check_owner(connection: Connection, path: Path) -> bool:
     if version is None:
         some = ", ".join(sorted(tables)[:3])
         raise ArchiveError(f"archive {path}: a database of another application (tables {some}); give another --db")
-    if version != VERSION:
+    if version != VERSION and version not in UPGRADES:
         raise ArchiveError(
             f"archive {path}: format version {version}, but this program reads version {VERSION}; "
             "use the release that wrote it, or start a new file with --db"
         )
-    return True
+    return int(version)
 
 
-def _create(connection: Connection, path: Path) -> None:
+def _bring_up_to_date(connection: Connection, path: Path) -> None:
     # Asked again, now under the write lock: another process may have been quicker.
-    if not _check_owner(connection, path):
+    version = _version_of(connection, path)
+    if version is None:
         METADATA.create_all(connection)
         connection.execute(insert(schema_version), {"application": APPLICATION, "version": VERSION})
+        return
+    for older in range(version, VERSION):
+        for statement in UPGRADES[older]:
+            connection.execute(text(statement))
+    connection.execute(update(schema_version).values(version=VERSION))

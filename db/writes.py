@@ -97,7 +97,14 @@ _COUNT_OUTCOME = (
     .values(total=outcome_counts.c.total + 1)
 )
 _SAMPLES_SO_FAR = (
-    select(evaluations.c.sequence, samples.c.position, samples.c.share, samples.c.stderr)
+    select(
+        evaluations.c.sequence,
+        samples.c.position,
+        samples.c.workload,
+        samples.c.stratum,
+        samples.c.share,
+        samples.c.stderr,
+    )
     .join(evaluations, evaluations.c.id == samples.c.evaluation_id)
     .where(
         evaluations.c.run_id == bindparam("run"),
@@ -269,6 +276,7 @@ def _write_samples(connection: Connection, evaluation_id: int, verdict: Evaluati
                     "evaluation_id": evaluation_id,
                     "position": position,
                     "workload": result.name,
+                    "stratum": result.stratum,
                     "objective": float(result.objective),
                     "baseline": float(result.baseline),
                     "reference": float(result.reference),
@@ -292,14 +300,17 @@ def _write_samples(connection: Connection, evaluation_id: int, verdict: Evaluati
 
 def _write_standing(connection: Connection, plan: Row[*tuple[Any, ...]], verdict: Evaluation) -> None:
     if plan.pooled is None:
-        pooled = stratified(verdict.shares, [result.stderr for result in verdict.workloads])
+        results = verdict.workloads
+        pooled = stratified(verdict.shares, [r.stderr for r in results], [r.kind for r in results])
         row = {"run_id": plan.run_id, "split": plan.split, "number": plan.number, **_estimate_values(pooled)}
         connection.execute(_ADD_STANDING, row)
     else:
         key = {"run": plan.run_id, "where": plan.split, "candidate": plan.number}
         # Sorted here: asked to sort, SQLite walks through the whole run in the order of recording.
         rows = sorted(connection.execute(_SAMPLES_SO_FAR, key), key=lambda row: (row.sequence, row.position))
-        pooled = stratified([row.share for row in rows], [row.stderr for row in rows])
+        # The draws of a kind tell of its spread within one evaluation; see `WorkloadResult.kind`.
+        kinds = [(row.sequence, row.stratum or row.workload) for row in rows]
+        pooled = stratified([row.share for row in rows], [row.stderr for row in rows], kinds)
         connection.execute(_CHANGE_STANDING, {**key, **_estimate_values(pooled)})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluators.model import Outcome
+from evaluators.model import EvaluatorError, Outcome
 from evaluators.problem import Arguments, Clock, Draws, RefusedError, Reply
 from evaluators.replies import Array, Expected, fault_of
 from evaluators.timing import Timing
@@ -56,7 +56,7 @@ class CheckedGuest(ABC):
         return Reply(value=np.asarray(value), seconds=seconds)
 
     def compare(self, draws: Draws, timeout_seconds: float) -> Timing:
-        """See `evaluators.problem.Guest`; without a baseline, as here, nothing is gained or lost."""
+        """See `evaluators.problem.Guest`; an audit's guest has no baseline beside it and gains or loses nothing."""
         return play_alone(self.call, draws, timeout_seconds)
 
     def refuse(self, check: str, outcome: Outcome, reason: str) -> None:
@@ -82,6 +82,18 @@ class SandboxGuest(CheckedGuest):
         if execution.ending is not Ending.REPLIED:
             raise RefusedError(_OUTCOMES[execution.ending], execution.reason or execution.ending.value)
         return _from_wire(execution.value), seconds
+
+    def compare(self, draws: Draws, timeout_seconds: float) -> Timing:
+        """See `evaluators.problem.Guest`; there is no baseline here to be timed against.
+
+        Raises:
+            EvaluatorError: always.
+        """
+        del draws, timeout_seconds
+        raise EvaluatorError(
+            "the problem's play times a program against the baseline (Guest.compare), but the problem is not declared "
+            "timed; set Declaration.timed to True, or measure with Guest.call alone"
+        )
 
     def close(self) -> str:
         """End the program and everything it started; returns what it printed, truncated."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,9 @@ CEILING_SLACK = 1e-9
 # How much of what a program printed over all workloads is kept.
 LOG_CHARACTERS = 16_384
 
+# How many workloads' A/A timings a judge keeps; an older one that is met again is measured again.
+FLOORS_KEPT = 256
+
 # A candidate whose advantage over its rival is below this with 95 % confidence, in points, is not worth finishing:
 # it is worse, or it behaves alike, as mutations of dead or neutral code do.
 WORTHWHILE_GAIN = 0.25
@@ -41,19 +45,19 @@ WORTHWHILE_GAIN = 0.25
 class Standard:
     """One workload with the marks that scores are read against, all measured by the judge itself.
 
+    Nothing here hangs on the machine that marked it, so that a block may be marked by several workers.
+
     Args:
         workload: what is measured on.
         baseline: the baseline's series; zero on a timed workload, by definition.
         reference: J of the reference.
-        ceiling: proven upper bound of J.
-        floor: on a timed workload, what came of the baseline against itself in this session (A/A).
+        ceiling: proven upper bound of J; infinite where only the machine can tell, as it does in `Measured.ceiling`.
     """
 
     workload: Workload
     baseline: tuple[float, ...]
     reference: float
     ceiling: float
-    floor: Timing | None = None
 
     @property
     def baseline_objective(self) -> float:
@@ -61,15 +65,13 @@ class Standard:
         return sum(self.baseline) / len(self.baseline)
 
     def stderr(self, measured: Measured, gains: Sequence[float], span: float) -> float:
-        """Standard error of a share: by the series, or the timing's own and no less than the A/A offset, in points.
-
-        Where the baseline against itself is surely not 1, no interval of this session can claim to know better.
+        """Standard error of a share, in points: the measure's own, or else by the series.
 
         Raises:
             EvaluatorError: nothing tells it.
         """
         if measured.stderr is not None:
-            return 100 * max(measured.stderr, self.floor.bias if self.floor else 0.0) / span
+            return 100 * measured.stderr / span
         if len(gains) < 2:
             raise EvaluatorError(f"{self.workload.name}: a series needs two samples, or its error is unknown")
         return batch_stderr(gains)
@@ -93,6 +95,21 @@ class Block:
                 f"(mean difference {span:.3g}), so no score can be given"
             )
         return span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Progress:
+    """What has come of a program so far.
+
+    Args:
+        results: of the workloads that it finished.
+        floors: for each of these and the one under way, the baseline against itself; empty unless timed.
+        logs: what it printed on each workload.
+    """
+
+    results: list[WorkloadResult] = field(default_factory=list)
+    floors: list[Timing] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
 
 
 class Judge:
@@ -122,36 +139,30 @@ class Judge:
         self._clock = clock
         self._off = off
         self._plan = plan
+        self._floors: OrderedDict[tuple[Split, int, str], Timing] = OrderedDict()
         facts = problem.declaration
-        if facts.timed and cpu is None:
-            cpu = usable_cpus()[-1]
-        self._sandbox = Sandbox(preload=facts.preload, array_module="numpy", cpu=cpu)
-        self._host = describe_host(self._sandbox.layers)
-        self._opponents: Opponents | None = None
-        if facts.timed:
-            assert cpu is not None
-            self._opponents = self._open_opponents(cpu)
-
-    def _open_opponents(self, cpu: int) -> Opponents:
-        facts = self._problem.declaration
-        if facts.limits.processes:
-            self._sandbox.close()
+        if facts.timed and facts.limits.processes:
             raise EvaluatorError(
                 f"problem {facts.name} is timed, so its programs may not start processes: these could work while it "
                 "is the baseline's turn; set Limits.processes to 0"
             )
-        try:
-            baseline = seed_named(self._problem, facts.baseline).source
-            return Opponents(facts, baseline, clock=self._clock, cpu=cpu)
-        except Exception:
-            self._sandbox.close()
-            raise
+        if facts.timed and cpu is None:
+            cpu = usable_cpus()[-1]
+        with ExitStack() as opening:
+            self._sandbox = Sandbox(preload=facts.preload, array_module="numpy", cpu=cpu)
+            opening.callback(self._sandbox.close)
+            self._host = describe_host(self._sandbox.layers)
+            self._opponents: Opponents | None = None
+            if facts.timed:
+                assert cpu is not None
+                baseline = seed_named(problem, facts.baseline).source
+                self._opponents = Opponents(facts, baseline, clock=clock, cpu=cpu)
+                opening.callback(self._opponents.close)
+            self._open = opening.pop_all()
 
     def close(self) -> None:
-        """End every sandbox and everything in it."""
-        self._sandbox.close()
-        if self._opponents is not None:
-            self._opponents.close()
+        """End every sandbox and everything in it; one that cannot be ended does not keep the others."""
+        self._open.close()
 
     def draw(self, split: Split, number: int) -> Sequence[Workload]:
         """The workloads of a block, without their marks."""
@@ -163,33 +174,20 @@ class Judge:
         Raises:
             EvaluatorError: the baseline itself fails, which is our fault and not a candidate's.
         """
-        facts = self._problem.declaration
-        with ExitStack() as stack:
+        with ExitStack() as stack, self._ours(workload):
 
             def open_seed(name: str) -> Guest:
                 return stack.enter_context(self._guest(seed_named(self._problem, name).source, []))
 
-            try:
-                with self._guest(seed_named(self._problem, facts.baseline).source, [], workload=workload) as guest:
-                    baseline = self._problem.play(workload, guest)
-                reference = self._problem.reference_objective(workload, open_seed)
-            except RefusedError as error:
-                raise EvaluatorError(
-                    f"problem {facts.name}, workload {workload.name}: the baseline or reference program "
-                    f"fails ({error.outcome.value}: {error.reason}); mend the seed or the problem"
-                ) from error
+            # By definition the baseline is as fast as itself; how far that holds is measured where it is needed.
+            timed = self._problem.declaration.timed
+            baseline = (0.0,) if timed else self._play_baseline(workload)[0].series
+            reference = self._problem.reference_objective(workload, open_seed)
         ceiling = self._problem.ceiling(workload)
-        if max(reference, baseline.objective) > ceiling + CEILING_SLACK:
+        standard = Standard(workload=workload, baseline=baseline, reference=reference, ceiling=ceiling)
+        if max(reference, standard.baseline_objective) > ceiling + CEILING_SLACK:
             raise EvaluatorError(f"workload {workload.name}: baseline or reference beyond the proven ceiling")
-        if not isinstance(guest, TimedGuest):
-            return Standard(workload=workload, baseline=baseline.series, reference=reference, ceiling=ceiling)
-        return Standard(
-            workload=workload,
-            baseline=(0.0,) * len(baseline.series),
-            reference=reference,
-            ceiling=min(ceiling, baseline.ceiling),
-            floor=max(guest.timings, key=lambda timing: timing.bias),
-        )
+        return standard
 
     def block(self, split: Split, number: int) -> Block:
         """Draw and mark a whole block."""
@@ -215,15 +213,16 @@ class Judge:
                 confidence that ours is not better by `WORTHWHILE_GAIN`, the outcome is ``stopped``.
         """
         started = self._clock()
-        logs: list[str] = []
-        results: list[WorkloadResult] = []
-        verdict = self._screen(source) or self._play_all(source, block, rival, results, logs)
+        progress = _Progress()
+        verdict = self._screen(source) or self._play_all(source, block, rival, progress)
+        results = progress.results
         names = [metric.name for metric in self._problem.declaration.metrics]
         metrics = {name: sum(r.metrics[name] for r in results) / len(results) for name in names if results}
         outcome, reason = verdict or (Outcome.OK, "")
+        score = None
         if verdict is None:
-            results = _with_draw_error(results, block)
-        score = None if verdict else stratified([r.share for r in results], [r.stderr for r in results])
+            results = _with_whole_error(progress, block.span)
+            score = stratified([r.share for r in results], [r.stderr for r in results], [r.kind for r in results])
         return Evaluation(
             problem=self._problem.declaration.name,
             split=block.split,
@@ -238,8 +237,8 @@ class Judge:
             workloads=tuple(results),
             metrics=metrics,
             seconds=self._clock() - started,
-            host=self._describe(block),
-            log="".join(logs)[:LOG_CHARACTERS],
+            host=self._describe(block, progress.floors),
+            log="".join(progress.logs)[:LOG_CHARACTERS],
         )
 
     def _screen(self, source: str) -> tuple[Outcome, str] | None:
@@ -256,46 +255,83 @@ class Judge:
         return None if reason is None else (Outcome.REJECTED, reason)
 
     def _play_all(
-        self,
-        source: str,
-        block: Block,
-        rival: Sequence[float] | None,
-        results: list[WorkloadResult],
-        logs: list[str],
+        self, source: str, block: Block, rival: Sequence[float] | None, progress: _Progress
     ) -> tuple[Outcome, str] | None:
-        """Play the workloads in order, filling ``results``; returns why it stopped short, if it did."""
-        span = block.span
+        """Play the workloads in order, noting what comes of each; returns why it stopped short, if it did."""
+        span, results = block.span, progress.results
         for standard in block.standards:
+            if self._opponents is not None:
+                progress.floors.append(self._floor(block, standard.workload))
             try:
                 # A timed program that is surely no better than its rival, or than the baseline, need not be timed well.
                 hopeless = rival[len(results)] * span / 100 if rival else 0.0
-                with self._guest(source, logs, workload=standard.workload, hopeless_below=hopeless) as guest:
+                with self._guest(source, progress.logs, workload=standard.workload, hopeless_below=hopeless) as guest:
                     measured = self._problem.play(standard.workload, guest)
             except RefusedError as error:
                 return error.outcome, f"{standard.workload.name}: {error.reason}"
+            # What a machine allows is known from this very comparison; on another processor it may be more or less.
             ceiling = min(standard.ceiling, measured.ceiling)
             if measured.objective > ceiling + CEILING_SLACK and CEILING not in self._off:
                 return Outcome.QUARANTINED, (
                     f"{standard.workload.name}: objective {measured.objective:.6f} lies beyond the proven "
                     f"ceiling {ceiling:.6f}; this is a fault of the evaluator, please report it"
                 )
-            gains = [100 * (a - b) / span for a, b in zip(measured.series, standard.baseline, strict=True)]
-            results.append(
-                WorkloadResult(
-                    name=standard.workload.name,
-                    objective=measured.objective,
-                    baseline=standard.baseline_objective,
-                    reference=standard.reference,
-                    ceiling=ceiling,
-                    share=sum(gains) / len(gains),
-                    stderr=standard.stderr(measured, gains, span),
-                    metrics=dict(measured.metrics),
-                )
-            )
+            results.append(self._result(standard, measured, ceiling, span))
             stopped = self._raced_out(results, rival, len(block.standards))
             if stopped:
                 return Outcome.STOPPED, stopped
         return None
+
+    def _result(self, standard: Standard, measured: Measured, ceiling: float, span: float) -> WorkloadResult:
+        """What comes of a program on one workload, with the error inside it; see `_with_whole_error`."""
+        timed = self._problem.declaration.timed
+        theirs = (0.0,) * len(measured.series) if timed else standard.baseline
+        gains = [100 * (a - b) / span for a, b in zip(measured.series, theirs, strict=True)]
+        return WorkloadResult(
+            name=standard.workload.name,
+            objective=measured.objective,
+            baseline=standard.baseline_objective,
+            reference=standard.reference,
+            ceiling=ceiling,
+            share=sum(gains) / len(gains),
+            stderr=standard.stderr(measured, gains, span),
+            stratum=standard.workload.stratum,
+            metrics=dict(measured.metrics),
+        )
+
+    def _floor(self, block: Block, workload: Workload) -> Timing:
+        """A timed baseline against itself (A/A), measured once by each judge for each workload, on its processor."""
+        key = (block.split, block.number, workload.name)
+        if key not in self._floors:
+            with self._ours(workload):
+                timings = self._play_baseline(workload)[1]
+            if not timings:
+                raise EvaluatorError(
+                    f"problem {self._problem.declaration.name}, workload {workload.name}: it is declared timed, but "
+                    "its play compares nothing; call Guest.compare there, or set Declaration.timed to False"
+                )
+            self._floors[key] = max(timings, key=lambda timing: timing.bias)
+            if len(self._floors) > FLOORS_KEPT:
+                self._floors.popitem(last=False)
+        return self._floors[key]
+
+    def _play_baseline(self, workload: Workload) -> tuple[Measured, list[Timing]]:
+        """How the baseline does, and what its comparisons with itself found."""
+        source = seed_named(self._problem, self._problem.declaration.baseline).source
+        with self._guest(source, [], workload=workload) as guest:
+            measured = self._problem.play(workload, guest)
+        return measured, guest.timings if isinstance(guest, TimedGuest) else []
+
+    @contextmanager
+    def _ours(self, workload: Workload) -> Iterator[None]:
+        """What is refused within is a fault of the problem."""
+        try:
+            yield
+        except RefusedError as error:
+            raise EvaluatorError(
+                f"problem {self._problem.declaration.name}, workload {workload.name}: the baseline or reference "
+                f"program fails ({error.outcome.value}: {error.reason}); mend the seed or the problem"
+            ) from error
 
     def _raced_out(self, results: Sequence[WorkloadResult], rival: Sequence[float] | None, total: int) -> str | None:
         done = len(results)
@@ -328,26 +364,33 @@ class Judge:
         finally:
             logs.append(guest.close())
 
-    def _describe(self, block: Block) -> dict[str, str]:
-        """Where a block is measured; for a timed problem with the noise floor of this session."""
+    def _describe(self, block: Block, floors: Sequence[Timing]) -> dict[str, str]:
+        """Where a program was measured; for a timed one with the noise floor that was found there."""
         if not self._problem.declaration.timed:
             return self._host
-        floors = {standard.workload.name: standard.floor for standard in block.standards if standard.floor}
-        worst = max((100 * abs(floor.ratio - 1) for floor in floors.values()), default=0.0)
-        told = ", ".join(f"{name} {floor}" for name, floor in floors.items())
-        return {**self._host, "objective": "time", "A/A noise floor": f"at most {worst:.2f} % ({told})"}
+        facts = {**self._host, "objective": "time"}
+        if floors:
+            worst = max(100 * abs(floor.ratio - 1) for floor in floors)
+            names = [standard.workload.name for standard in block.standards]
+            told = ", ".join(f"{name} {floor}" for name, floor in zip(names, floors, strict=False))
+            facts["A/A noise floor"] = f"at most {worst:.2f} % ({told})"
+        return facts
 
 
-def _with_draw_error(results: Sequence[WorkloadResult], block: Block) -> list[WorkloadResult]:
-    """Let each result's error cover the draw of its workload where its stratum was drawn more than once."""
+def _with_whole_error(progress: _Progress, span: float) -> list[WorkloadResult]:
+    """Results whose error covers the draw, where a kind was drawn more than once, and is no less than the A/A offset.
+
+    Where the baseline against itself is surely not 1, no interval of this session can claim to know better. That
+    offset is common to all draws, so that their spread does not show it.
+    """
+    results = progress.results
     errors = with_draw_error(
         [result.share for result in results],
         [result.stderr for result in results],
-        [standard.workload.stratum for standard in block.standards],
+        [result.kind for result in results],
         spans=[result.reference - result.baseline for result in results],
     )
-    # An offset of the baseline against itself is common to all draws, so that their spread does not show it.
-    offsets = [100 * standard.floor.bias / block.span if standard.floor else 0.0 for standard in block.standards]
+    offsets = [100 * floor.bias / span for floor in progress.floors] or [0.0] * len(results)
     return [
         replace(result, stderr=max(error, offset))
         for result, error, offset in zip(results, errors, offsets, strict=True)

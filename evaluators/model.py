@@ -60,6 +60,8 @@ class WorkloadResult:
         share: this workload's part of the score: ``100 * (J - baseline) / mean(reference - baseline)``
             with the mean over all workloads of the block, so that the score is the mean of the shares.
         stderr: standard error of ``share``: the spread inside the workload, or between draws of its stratum.
+        stratum: the law that it was drawn from, see `kind`; empty where it is the only draw, or was stored before
+            strata were.
         metrics: the problem's further metrics on this workload, by name.
     """
 
@@ -70,7 +72,13 @@ class WorkloadResult:
     ceiling: float
     share: float
     stderr: float = 0.0
+    stratum: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """Workloads of one kind are draws of one law, within a block; one without a stratum is a kind of its own."""
+        return self.stratum or self.name
 
     def __post_init__(self) -> None:
         """Refuse what is not a finite number."""

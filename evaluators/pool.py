@@ -17,6 +17,7 @@ from evaluators.host import usable_cpus
 from evaluators.judge import Block, Judge, Standard
 from evaluators.model import Evaluation, EvaluatorError, Split
 from evaluators.problem import Workload
+from evaluators.registry import load_problem
 from evaluators.serial import KEPT_BLOCKS
 from evaluators.tasks import Finished, PoolError, Task, WorkerSpec
 from sandbox import SandboxError
@@ -61,17 +62,18 @@ class RayPool:
         workers: how many actors.
 
     Raises:
-        PoolError: Ray or its workers do not start.
+        PoolError: Ray or its workers do not start, or a timed problem has not a processor for each worker.
     """
 
     def __init__(self, spec: WorkerSpec, *, workers: int) -> None:
+        cpus = usable_cpus()
+        _check_cpus(spec, workers, len(cpus))
         self._home = tempfile.TemporaryDirectory(prefix="evolve-ray-")
         self._slots = workers
         self._running: dict[Any, tuple[Task, int, Any]] = {}
         self._failed: deque[Finished] = deque()
         self._blocks: OrderedDict[tuple[Split, int], Any] = OrderedDict()
         _start_ray(workers, Path(self._home.name))
-        cpus = usable_cpus()
         remote = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(_Worker)
         self._actors = [remote.options(name=None).remote(spec, cpus[index % len(cpus)]) for index in range(workers)]
         self._load = [0] * workers
@@ -143,6 +145,14 @@ class RayPool:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(key)
         return self._blocks[key]
+
+
+def _check_cpus(spec: WorkerSpec, workers: int, cpus: int) -> None:
+    if workers > cpus and load_problem(spec.problem, spec.workload).declaration.timed:
+        raise PoolError(
+            f"{workers} workers for problem {spec.problem}, which is timed, but only {cpus} usable processors: two on "
+            f"one would slow each other down\nhint: use --workers {cpus} or fewer, or --pool serial"
+        )
 
 
 def _start_ray(workers: int, home: Path) -> None:

@@ -102,7 +102,10 @@ class Workload(Protocol):
 
     @property
     def stratum(self) -> str:
-        """Workloads of one stratum are draws of one law, so that their spread is the error of the draw."""
+        """Workloads of one stratum are draws of one law, so that their spread is the error of the draw.
+
+        Empty where it is the only draw of its law.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Two-sided 95 % quantiles of Student's t by degrees of freedom; beyond 30 the Cornish-Fisher expansion
 # z + (z^3 + z) / 4f is right to three digits (Abramowitz and Stegun, 26.7.5).
@@ -58,15 +62,6 @@ def _spread(samples: Sequence[float]) -> float:
     return math.sqrt(math.fsum((sample - mean) ** 2 for sample in samples) / (len(samples) - 1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A statistic with its interval, where no standard error describes it."""
-
-    value: float
-    low: float
-    high: float
-
-
 def estimate(samples: Sequence[float], *, confidence: float = CONFIDENCE) -> Estimate:
     """Mean of independent samples with a Student's t interval.
 
@@ -89,7 +84,7 @@ def paired(
     ours: Sequence[float],
     theirs: Sequence[float],
     *,
-    strata: Sequence[str] | None = None,
+    strata: Sequence[Hashable] | None = None,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
     """Mean advantage of ``ours`` over ``theirs``, sample by sample on the same workloads.
@@ -111,7 +106,7 @@ def paired(
     gains = [a - b for a, b in zip(ours, theirs, strict=True)]
     if strata is None or min(Counter(strata).values(), default=0) < 2:
         return estimate(gains, confidence=confidence)
-    return stratified(gains, with_draw_error(gains, [0.0] * len(gains), strata), confidence=confidence)
+    return stratified(gains, with_draw_error(gains, [0.0] * len(gains), strata), strata, confidence=confidence)
 
 
 def simultaneous(claims: int) -> float:
@@ -120,19 +115,6 @@ def simultaneous(claims: int) -> float:
     Right whatever the dependence between the claims, such as that of finalists compared with the same seed.
     """
     return 1 - (1 - CONFIDENCE) / claims if claims > 1 else CONFIDENCE
-
-
-def stratum_of(name: str) -> str:
-    """The kind of a workload by its name.
-
-    A name whose last part is a number is that draw of its kind, ``"26x64/8gpu/80/abrupt/1"``; other purely
-    numeric parts count slots and are left out too, so that draws of a machine with more or fewer slots are draws
-    of one kind, which makes the error larger and never smaller. Any other name is a kind of its own.
-    """
-    parts = name.split("/")
-    if not parts[-1].isdecimal():
-        return name
-    return "/".join(part for part in parts[:-1] if not part.isdecimal())
 
 
 def batch_stderr(samples: Sequence[float], *, batches: int = 6) -> float:
@@ -153,7 +135,13 @@ def batch_stderr(samples: Sequence[float], *, batches: int = 6) -> float:
     return _spread(means) / math.sqrt(count)
 
 
-def stratified(means: Sequence[float], stderrs: Sequence[float], *, confidence: float = CONFIDENCE) -> Estimate:
+def stratified(
+    means: Sequence[float],
+    stderrs: Sequence[float],
+    strata: Sequence[Hashable],
+    *,
+    confidence: float = CONFIDENCE,
+) -> Estimate:
     """Estimate the average of workloads of different kinds, each with its own standard error.
 
     Every block holds the same kinds, so how far the kinds lie apart is no uncertainty of the average; only
@@ -161,20 +149,32 @@ def stratified(means: Sequence[float], stderrs: Sequence[float], *, confidence: 
     Techniques, section 5.3). What the interval covers is what the errors cover: the noise of these workloads
     where each kind was drawn once, the draw as well where `with_draw_error` was applied.
 
-    Degrees of freedom are pooled over the kinds: m draws of one kind, which share one error to the last bit, give
-    m - 1; a workload with an error of its own gives one, which is fewer than there are; where nothing varies,
+    Degrees of freedom are pooled over the kinds: m draws of one kind, whose error is the spread between them, give
+    m - 1; a workload that is the only one of its kind gives one, which is fewer than there are; where nothing varies,
     nothing is learnt about the error. That is exact where the kinds vary alike, and covers some 93 % where half of
     them vary four times as much as the others. Satterthwaite's formula would cover 95 to 98 %, but with one degree for
     each kind its half-widths are 1.3 to 2 times as wide, and jump from one candidate to the next, which would spoil
     a ranking by lower bound.
 
+    Args:
+        means: one for each workload.
+        stderrs: each one's standard error.
+        strata: each one's kind. Workloads of several blocks name the block as well: their errors come from the
+            spread inside a block, so that a kind drawn twice in each of k blocks gives k degrees.
+        confidence: of the interval.
+
     Raises:
-        ValueError: no workloads, or not one standard error for each.
+        ValueError: no workloads, or not one standard error and one stratum for each.
     """
-    if not means or len(means) != len(stderrs):
-        raise ValueError(f"need one standard error for each mean, got {len(means)} and {len(stderrs)}")
+    if not means or not len(means) == len(stderrs) == len(strata):
+        raise ValueError(
+            "need one standard error and one stratum for each mean, "
+            f"got {len(means)} means, {len(stderrs)} errors and {len(strata)} strata"
+        )
     stderr = math.sqrt(math.fsum(error * error for error in stderrs)) / len(means)
-    degrees = sum(max(1, sharing - 1) for error, sharing in Counter(stderrs).items() if error > 0)
+    drawn = Counter(strata)
+    varying = {stratum for error, stratum in zip(stderrs, strata, strict=True) if error > 0}
+    degrees = sum(max(1, drawn[stratum] - 1) for stratum in varying)
     half = t_quantile(max(1, degrees), confidence) * stderr
     mean = fmean(means)
     return Estimate(mean=mean, stderr=stderr, n=len(means), low=mean - half, high=mean + half)
@@ -183,7 +183,7 @@ def stratified(means: Sequence[float], stderrs: Sequence[float], *, confidence: 
 def with_draw_error(
     shares: Sequence[float],
     stderrs: Sequence[float],
-    strata: Sequence[str],
+    strata: Sequence[Hashable],
     *,
     spans: Sequence[float] | None = None,
 ) -> list[float]:
@@ -206,7 +206,7 @@ def with_draw_error(
         ValueError: not one share, error, stratum and span for each workload.
     """
     score, mean_span = fmean(shares), fmean(spans) if spans else 1.0
-    groups: dict[str, list[float]] = {}
+    groups: dict[Hashable, list[float]] = {}
     for share, _, stratum, span in zip(shares, stderrs, strata, spans or [0.0] * len(shares), strict=True):
         groups.setdefault(stratum, []).append(share - score * span / mean_span)
     spread = {stratum: _spread(values) for stratum, values in groups.items() if len(values) > 1}
@@ -214,41 +214,38 @@ def with_draw_error(
 
 
 def bootstrap(
-    samples: Sequence[Sequence[float]],
+    samples: Sequence[NDArray[np.float64]],
     statistic: Callable[..., Any],
     *,
     seed: int,
-    resamples: int = 2000,
-    confidence: float = CONFIDENCE,
-) -> Interval:
-    """Percentile bootstrap interval of a statistic of paired samples (Efron and Tibshirani, section 13.3).
+    resamples: int,
+    stretch: int = 1,
+) -> Any:
+    """Values of a statistic on resampled rows; their quantiles are its percentile bootstrap interval.
+
+    See Efron and Tibshirani, An Introduction to the Bootstrap, section 13.3, and 8.6 for stretches of rows.
 
     Args:
-        samples: equally long sequences; the n-th values of all of them belong together and are drawn together.
-        statistic: of one array for each sequence, over the last axis, such as ``ratio_of_medians``.
-        seed: the same seed gives the same interval.
+        samples: arrays ``(n, ...)``; the n-th rows of all of them belong together and are drawn together.
+        statistic: of one array ``(resamples, n, ...)`` for each sample; its first axis is kept.
+        seed: the same seed draws the same rows.
         resamples: how often to draw.
-        confidence: of the interval.
+        stretch: how many consecutive rows are drawn at a time, the first after the last, so that what neighbours
+            share stays together.
 
     Raises:
-        ValueError: no samples, fewer than two values, or sequences of different lengths.
+        ValueError: no samples, fewer than two rows, samples of different lengths, or no stretch.
     """
     # Imported here: the archive and the reports import this module and need no arrays.
     import numpy as np  # noqa: PLC0415
 
-    lengths = {len(values) for values in samples}
-    if len(lengths) != 1 or min(lengths) < 2:
-        raise ValueError(f"a bootstrap needs equally long samples of at least two values, got {sorted(lengths)}")
-    arrays = [np.asarray(values, dtype=np.float64) for values in samples]
-    drawn = np.random.default_rng(seed).integers(min(lengths), size=(resamples, min(lengths)))
-    low, high = np.quantile(
-        statistic(*(values[drawn] for values in arrays)), [(1 - confidence) / 2, (1 + confidence) / 2]
-    )
-    return Interval(value=float(statistic(*arrays)), low=float(low), high=float(high))
-
-
-def ratio_of_medians(ours: Any, theirs: Any) -> Any:
-    """Median of ``ours`` over that of ``theirs``, arrays ``(..., n)``, over the last axis."""
-    import numpy as np  # noqa: PLC0415
-
-    return np.median(ours, axis=-1) / np.median(theirs, axis=-1)
+    lengths = {len(rows) for rows in samples}
+    if len(lengths) != 1 or min(lengths) < 2 or stretch < 1:
+        raise ValueError(
+            "a bootstrap needs equally long samples of at least two rows and stretches of at least one, "
+            f"got {sorted(lengths)} rows and stretches of {stretch}"
+        )
+    (count,) = lengths
+    starts = np.random.default_rng(seed).integers(count, size=(resamples, -(-count // stretch), 1))
+    picks = ((starts + np.arange(stretch)) % count).reshape(resamples, -1)[:, :count]
+    return statistic(*(np.asarray(rows)[picks] for rows in samples))

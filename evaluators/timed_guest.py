@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,26 +96,28 @@ class Opponents:
         self._facts = facts
         self._baseline = baseline
         self._clock = clock
-        self._sandboxes = [Sandbox(preload=facts.preload, array_module="numpy", cpu=cpu) for _ in range(2)]
+        self._sandboxes: list[Sandbox] = []
+        with ExitStack() as opening:
+            for _ in range(2):
+                self._sandboxes.append(Sandbox(preload=facts.preload, array_module="numpy", cpu=cpu))
+                opening.callback(self._sandboxes[-1].close)
+            self._open = opening.pop_all()
 
     def close(self) -> None:
-        """End both sandboxes."""
-        for sandbox in self._sandboxes:
-            sandbox.close()
+        """End both sandboxes, the second also where the first cannot be ended."""
+        self._open.close()
 
     @contextmanager
     def seated(self, expected: Expected) -> Iterator[tuple[SandboxGuest, SandboxGuest]]:
         """Both programs in fresh processes; the empty one replies zeros of the expected form."""
         empty = _EMPTY.format(shape=expected.shape, dtype=expected.dtype, entry=self._facts.entry)
         guests: list[SandboxGuest] = []
-        try:
+        with ExitStack() as seats:
             for sandbox, source in zip(self._sandboxes, (self._baseline, empty), strict=True):
                 session = sandbox.open(source, self._facts.entry, self._facts.limits)
                 guests.append(SandboxGuest(session, self._clock))
+                seats.callback(guests[-1].close)
             yield guests[0], guests[1]
-        finally:
-            for guest in guests:
-                guest.close()
 
 
 class _Fresh:

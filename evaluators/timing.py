@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.statistics import Estimate, t_quantile
+from evaluators.statistics import Estimate, bootstrap, t_quantile
 
 Draw = TypeVar("Draw")
 Samples = NDArray[np.float64]
@@ -136,7 +136,11 @@ class _Times:
         program, baseline = np.asarray(self.program), np.asarray(self.baseline)
         empty = np.asarray(self.empty)[:, None]
         seconds, baseline_seconds, channel_seconds = (float(np.median(x)) for x in (program, baseline, empty))
-        gains, ceilings = _resampled(baseline, program, empty)
+        # Stretches of consecutive rounds are drawn, not single ones, because other load on a machine comes in bursts.
+        stretch = max(1, round(len(program) ** 0.5 / 2))
+        gains, ceilings = bootstrap(
+            [baseline, program, empty], _log_ratios, seed=RESAMPLING_SEED, resamples=RESAMPLES, stretch=stretch
+        )
         # Of few rounds the bootstrap knows too little spread: widen by Student's t, as for a mean of so many.
         widening = t_quantile(max(1, len(program) - 1)) / t_quantile(1_000_000)
         gain = math.log2(baseline_seconds / seconds)
@@ -205,15 +209,7 @@ def _is_enough(timing: Timing, plan: Plan) -> bool:
     return (gain.high - gain.low) / 2 <= plan.half_width
 
 
-def _resampled(baseline: Samples, program: Samples, empty: Samples) -> tuple[Samples, Samples]:
-    """log2 of baseline / program and of baseline / empty, medians of resampled rounds, (RESAMPLES,).
-
-    Stretches of consecutive rounds are drawn, not single ones, because other load on a machine comes in bursts.
-    """
-    rounds = len(program)
-    rng = np.random.default_rng(RESAMPLING_SEED)
-    length = max(1, round(rounds**0.5 / 2))
-    starts = rng.integers(rounds, size=(RESAMPLES, -(-rounds // length), 1))
-    picks = ((starts + np.arange(length)) % rounds).reshape(RESAMPLES, -1)[:, :rounds]
-    theirs, ours, least = (np.median(x[picks].reshape(RESAMPLES, -1), axis=1) for x in (baseline, program, empty))
+def _log_ratios(baseline: Samples, program: Samples, empty: Samples) -> tuple[Samples, Samples]:
+    """log2 of baseline / program and of baseline / empty, medians over rounds and calls, (resamples,) each."""
+    theirs, ours, least = (np.median(x.reshape(len(x), -1), axis=1) for x in (baseline, program, empty))
     return np.log2(theirs / ours), np.log2(theirs / least)

@@ -82,6 +82,7 @@ class Evolution:
         self._materials: dict[int, Material] = {}
         self._title = Title(self._records)
         self._failed: set[int] = set()
+        self._on_trial: set[int] = set()
         self._block = 0
         self._told = 0
         self._told_block = 0
@@ -141,9 +142,11 @@ class Evolution:
             self._note_new(candidate, planned)
 
     def finalists(self, count: int) -> list[int]:
-        """The best so far, then the others by merit, whether confirmed or not; no seeds."""
+        """The best so far, then the others by merit, those measured on validation first; no seeds."""
         evolved = [record for record in self._records.values() if not record.is_seed]
-        evolved.sort(key=lambda record: (record.number != self.best, -record.merit, record.number))
+        evolved.sort(
+            key=lambda record: (record.number != self.best, not record.validation, -record.merit, record.number)
+        )
         return [record.number for record in evolved[:count]]
 
     def best_seeds(self, count: int) -> list[int]:
@@ -291,10 +294,12 @@ class Evolution:
         self._title.consider(record.number)
 
     def _tell_validation(self, record: Record, block: int) -> None:
+        self._on_trial.discard(record.number)
         self._tell_selector(record)
         for other in self._records.values():
             if other.learn_from(record):
                 self._tell_selector(other)
+        self._title.consider(record.number)
         self._title.settle(block)
 
     def _tell_selector(self, record: Record) -> None:
@@ -323,9 +328,25 @@ class Evolution:
             return
         if self._told_block not in self._records[best].train:
             self._follow(Planned(number=best, purpose=Purpose.CARRY, split=Split.TRAIN, block=self._told_block))
+        self._try_leader()
         duel = self._title.next_duel(self._told)
         for planned in duel.planned if duel else ():
             self._follow(planned)
+
+    def _try_leader(self) -> None:
+        """Measure whoever would lead on the validation block that the seeds have met, before it fathers the search.
+
+        A program that fits the train machines alone shows it there, and its children inherit that. The block is used
+        again and again, so what it says counts for the ranking of parents only; titles are won on unused ones.
+        """
+        proven = max(record.merit for record in self._records.values() if record.validation)
+        untried = [record for record in self._records.values() if not record.validation]
+        leader = max(untried, key=lambda record: (record.merit, -record.number), default=None)
+        if leader is not None and leader.merit > proven and leader.number not in self._on_trial:
+            self._on_trial.add(leader.number)
+            self._follow(
+                Planned(number=leader.number, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=SEEDS_BLOCK)
+            )
 
     def _crown_a_seed(self) -> None:
         """Measure every seed on validation; the one of the highest merit is the first to be called best.
@@ -352,13 +373,15 @@ class Evolution:
             self._failed.add(number)
         if self._records.pop(number, None) is None:
             return
+        self._on_trial.discard(number)
         self._selector.drop(number)
         self._materials.pop(number, None)
         self._title.drop(number)
 
     def _prune(self) -> None:
         """Keep memory bounded: the selector's members, those measured on validation and the seeds stay in mind."""
-        kept = set(self._selector.leaders(10_000)) | self._title.kept | set(range(len(self._problem.seeds)))
+        kept = set(self._selector.leaders(10_000)) | self._title.kept | self._on_trial
+        kept |= set(range(len(self._problem.seeds)))
         confirmed = [record for record in self._records.values() if record.validation]
         confirmed.sort(key=lambda record: record.merit, reverse=True)
         kept |= {record.number for record in confirmed[:CONFIRMED_KEPT]}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from db.records import NewCandidate
-from evaluators.model import Evaluation, Split, WorkloadResult
-from evaluators.statistics import Estimate, paired, stratified, stratum_of
+from evaluators.model import Evaluation, Split
+from evaluators.statistics import Estimate, paired, stratified
 
 EVALUATIONS_KEPT = 12
 """How many evaluations of each split are remembered of a candidate, the latest ones; a champion meets ever more."""
@@ -61,7 +61,7 @@ class Record:
         known[evaluation.block] = evaluation
         if len(known) > EVALUATIONS_KEPT:
             del known[min(known)]
-        self._pooled[evaluation.split] = _pool([r for e in known.values() for r in e.workloads])
+        self._pooled[evaluation.split] = _pool(known)
         train, validation = self.estimate(Split.TRAIN), self.estimate(Split.VALIDATION)
         if train and validation:
             self.discount = min(0.0, validation.mean - train.mean)
@@ -96,9 +96,15 @@ def advantage(ours: Record, theirs: Record, split: Split, *, block: int | None =
     return paired(
         [share for met in shared for share in mine[met].shares],
         [share for met in shared for share in other[met].shares],
-        strata=[f"{met}:{stratum_of(r.name)}" for met in shared for r in mine[met].workloads],
+        strata=[(met, result.kind) for met in shared for result in mine[met].workloads],
     )
 
 
-def _pool(results: Sequence[WorkloadResult]) -> Estimate:
-    return stratified([r.share for r in results], [r.stderr for r in results])
+def _pool(known: Mapping[int, Evaluation]) -> Estimate:
+    """Over all blocks; the draws of a kind tell of its spread within their own block."""
+    results = [(block, result) for block, evaluation in known.items() for result in evaluation.workloads]
+    return stratified(
+        [result.share for _, result in results],
+        [result.stderr for _, result in results],
+        [(block, result.kind) for block, result in results],
+    )

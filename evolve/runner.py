@@ -112,7 +112,7 @@ class Runner:
         What is in flight is waited for and recorded.
 
         Raises:
-            RunError: a seed fails, or the pool keeps failing.
+            RunError: a seed fails, no program is left to start from, or the pool keeps failing.
         """
         self._stopping = stopping
         self._started = self._clock()
@@ -183,9 +183,24 @@ class Runner:
                 self._observer.say(f"the search ends early: {error}")
                 return True
             if ask is None:
+                if not self._flights:
+                    # Only a verdict could change its mind, and none is under way.
+                    raise self._nothing_left()
                 break
             self._start(ask)
         return False
+
+    def _nothing_left(self) -> RunError:
+        failures = [
+            _seed_failure(candidate, record.planned, record.evaluation)
+            for candidate, record in self._archive.history(self._run_id)
+            if candidate.proposer == "seed" and record.evaluation and record.evaluation.outcome is not Outcome.OK
+        ]
+        problem = self._archive.run_by_id(self._run_id).problem
+        return RunError(
+            "\n".join(["no program is left to start from, so the search cannot go on", *failures])
+            + f"\nhint: try the seeds alone with evolve score {problem} FILE, mend them, and begin a new run"
+        )
 
     def _start(self, ask: Ask) -> None:
         candidate = ask.candidate
@@ -246,10 +261,14 @@ def _refuse_failed_seed(candidate: NewCandidate, planned: Planned, evaluation: E
     if candidate.proposer != "seed" or planned.purpose is not Purpose.SEARCH or evaluation.outcome is Outcome.OK:
         return
     raise RunError(
-        f"seed {candidate.operator} fails on {planned.split.value} workloads "
-        f"({evaluation.outcome.value}: {evaluation.reason})\n"
+        f"{_seed_failure(candidate, planned, evaluation)}\n"
         f"hint: try it alone with evolve score {evaluation.problem} FILE, mend it, and begin a new run"
     )
+
+
+def _seed_failure(seed: NewCandidate | CandidateRecord, planned: Planned, evaluation: Evaluation) -> str:
+    where = f"{planned.split.value} workloads"
+    return f"seed {seed.operator} fails on {where} ({evaluation.outcome.value}: {evaluation.reason})"
 
 
 def _as_new(record: CandidateRecord) -> NewCandidate:

@@ -10,7 +10,7 @@ from evaluators.model import Split
 from evolve.memory import Record, advantage
 
 SEEDS_BLOCK = 0
-"""The validation block that all unmodified starting programs meet; every duel draws one of its own after it."""
+"""The validation block that all unmodified starting programs and all who would lead meet; duels draw their own."""
 
 SPACING = 12
 """How many verdicts lie between the beginnings of two duels: each costs two evaluations and a newly marked block."""
@@ -40,7 +40,7 @@ class Title:
     """The title of best candidate. Its state is a function of what it was told.
 
     A candidate may challenge when the train workloads that it shares with the champion show it to be better with
-    95 % confidence. Both then meet a new validation block, and it takes the title only if it is shown to be better
+    95 % confidence, and the validation block on which leaders are tried does not speak against it. Both then meet a new validation block, and it takes the title only if it is shown to be better
     there too. One duel at a time, the most promising challenger first, and nobody twice against one champion.
 
     Args:
@@ -149,6 +149,9 @@ class Title:
     def _is_promising(self, number: int) -> bool:
         if self._best is None or number == self._best or number in self._refused:
             return False
-        record = self._records[number]
-        lead = advantage(record, self._records[self._best], Split.TRAIN)
-        return not record.is_seed and lead is not None and lead.low > 0
+        record, best = self._records[number], self._records[self._best]
+        if record.is_seed or not record.validation:
+            return False
+        lead = advantage(record, best, Split.TRAIN)
+        tried = advantage(record, best, Split.VALIDATION, block=SEEDS_BLOCK)
+        return lead is not None and lead.low > 0 and (tried is None or tried.mean > 0)

@@ -68,6 +68,7 @@ def evaluation_json(evaluation: Evaluation, metrics: Sequence[Metric]) -> dict[s
 def _workload_json(result: WorkloadResult, metrics: Sequence[Metric]) -> dict[str, object]:
     return {
         "name": result.name,
+        "stratum": result.stratum,
         "objective": result.objective,
         "baseline": result.baseline,
         "reference": result.reference,

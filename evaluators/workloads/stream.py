@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.statistics import stratum_of
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadStream:
@@ -22,6 +20,7 @@ class LoadStream:
         num_nodes: servers that hold the GPUs.
         warm_windows: how many leading windows are history only; each later window is planned for and scored.
         gate_seconds: how long one plan may take.
+        stratum: the law that it was drawn from; empty where it is the only draw.
     """
 
     name: str
@@ -31,11 +30,7 @@ class LoadStream:
     num_nodes: int
     warm_windows: int
     gate_seconds: float
-
-    @property
-    def stratum(self) -> str:
-        """The machine and the law of the loads, where a name ends in a draw's number; see `stratum_of`."""
-        return stratum_of(self.name)
+    stratum: str = ""
 
     @property
     def scored_windows(self) -> int:

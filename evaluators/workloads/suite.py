@@ -96,6 +96,16 @@ class StreamDefinition:
         if self.warm_windows < 1 or self.scored_windows < 1:
             raise ValueError(f"stream {self.name}: needs at least one warm and one scored window")
 
+    @property
+    def stratum(self) -> str:
+        """Model, GPUs and regime.
+
+        The number of slots is left out, so that draws of a machine with more or fewer of them are draws of one kind;
+        that makes the error larger and never smaller.
+        """
+        machine = self.deployment
+        return f"{machine.layers}x{machine.experts}/{machine.num_gpus}gpu/{self.regime.value}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteConfig:
@@ -259,6 +269,7 @@ def build_stream(definition: StreamDefinition, seed: bytes) -> LoadStream:
         num_nodes=deployment.num_nodes,
         warm_windows=definition.warm_windows,
         gate_seconds=deployment.gate_seconds,
+        stratum=definition.stratum,
     )
 
 

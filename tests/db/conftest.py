@@ -34,10 +34,16 @@ def _planned(number: int, *, purpose: Purpose = Purpose.SEARCH, split: Split = S
     return Planned(number=number, purpose=purpose, split=split, block=block)
 
 
+def _stratum(position: int) -> str:
+    """Every kind is drawn twice."""
+    return f"law {position // 2}"
+
+
 def _ok(
     shares: Sequence[float] = (10.0, 14.0), *, split: Split = Split.TRAIN, block: int = 0, stderr: float = 0.5
 ) -> Evaluation:
-    pooled = stratified(shares, [stderr] * len(shares))
+    strata = [_stratum(position) for position in range(len(shares))]
+    pooled = stratified(shares, [stderr] * len(shares), strata)
     return Evaluation(
         problem="eplb",
         split=split,
@@ -57,6 +63,7 @@ def _ok(
                 ceiling=1.0,
                 share=share,
                 stderr=stderr,
+                stratum=strata[position],
                 metrics={"balance": 0.3 + share / 7},
             )
             for position, share in enumerate(shares)

@@ -166,14 +166,15 @@ class TestStandingConformance:
         failed: Make,
     ) -> None:
         add(0, ok((10.0, 14.0), stderr=0.5))
+        assert archive.standing(run.id, 0).estimates == {Split.TRAIN: stratified([10.0, 14.0], [0.5, 0.5], ["a", "a"])}
         for block, verdict in ((1, ok((20.0, 21.5), block=1, stderr=1.5)), (2, failed(block=2))):
             archive.record(archive.plan(run.id, planned(0, block=block)), verdict)
         hidden = planned(0, purpose=Purpose.FINAL, split=Split.HIDDEN)
         archive.record(archive.plan(run.id, hidden), ok((5.0,), split=Split.HIDDEN))
         standing = archive.standing(run.id, 0)
         assert standing.estimates == {
-            Split.TRAIN: stratified([10.0, 14.0, 20.0, 21.5], [0.5, 0.5, 1.5, 1.5]),
-            Split.HIDDEN: stratified([5.0], [0.5]),
+            Split.TRAIN: stratified([10.0, 14.0, 20.0, 21.5], [0.5, 0.5, 1.5, 1.5], ["a", "a", "b", "b"]),
+            Split.HIDDEN: stratified([5.0], [0.5], ["a"]),
         }
         assert standing.metrics == {"balance": 41.5 / 7, "moved": 0.0}
         assert archive.standings(run.id) == archive.standings(run.id, split=Split.HIDDEN) == [standing]

@@ -4,21 +4,25 @@ import importlib.util
 import itertools
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from evaluators.judge import Block, Judge, Standard
+from evaluators.judge import Block, Judge
 from evaluators.model import EvaluatorError, Outcome, Split
-from evaluators.problem import Measured, Problem
+from evaluators.problem import Draw, Measured, Problem
 from evaluators.registry import load_problem
+from evaluators.replies import Expected
 from evaluators.seeding import draw_secret, secret_from_seed, workload_seed
+from evaluators.statistics import t_quantile
 from evaluators.tasks import CountingClock
-from evaluators.timing import Timing
+from sandbox import Sandbox, SandboxError
 
 TRIVIAL = Path(__file__).parents[2] / "bench" / "trivial" / "problem.py"
+PLACES = list(itertools.product(range(2), range(4)))
 HALF = "import numpy as np\n\n\ndef answer(size):\n    return np.full(size, 0.5)\n"
 
 
@@ -125,22 +129,109 @@ def test_a_series_that_tells_no_error_is_our_fault(trivial: ModuleType, judge_of
         judge.evaluate(HALF, block)
 
 
-@pytest.mark.parametrize(("offset", "stderr"), [(0.0, 1.0), (0.05, 2.5)])
-def test_no_timing_is_surer_than_the_baseline_against_itself(trivial: ModuleType, offset: float, stderr: float) -> None:
-    floor = Timing(
-        ratio=2**offset,
-        low=2 ** (offset - 0.01),
-        high=2 ** (offset + 0.01),
-        stderr=0.005,
-        n=24,
-        seconds=0.01,
-        baseline_seconds=0.01,
-        channel_seconds=0.001,
-        ceiling=3.0,
+def test_the_interval_hangs_on_the_strata_that_the_problem_declares(
+    trivial: ModuleType, judge_of: Callable[..., Judge]
+) -> None:
+    """Four kinds drawn twice; the draws of each differ alike, so that all errors are one float."""
+
+    @dataclass(frozen=True)
+    class Part(trivial.Size):  # type: ignore[name-defined, misc]
+        law: str
+
+        @property
+        def stratum(self) -> str:
+            return self.law
+
+    class Drawn(trivial.Trivial):  # type: ignore[name-defined, misc]
+        laws = "abcd"
+
+        def workloads(self, split: Split, seed: bytes) -> Any:
+            return [Part(name=f"{n}/{place}", size=1 + n, law=self.laws[place : place + 1]) for n, place in PLACES]
+
+    class Alone(Drawn):
+        laws = ""
+
+    source = HALF.replace("0.5)", "0.25 * size)")
+    drawn, alone = (
+        judge.evaluate(source, judge.block(Split.TRAIN, 0)) for judge in (judge_of(Drawn(8)), judge_of(Alone(8)))
     )
-    work = trivial.Trivial(1).workloads(Split.TRAIN, bytes(32))[0]
-    standard = Standard(workload=work, baseline=(0.0,), reference=2.0, ceiling=3.0, floor=floor)
-    assert standard.stderr(Measured(series=(1.0,), stderr=0.02), [50.0], span=2.0) == pytest.approx(stderr)
+    assert [result.stratum for result in drawn.workloads] == list("abcd") * 2
+    assert len({result.stderr for result in drawn.workloads}) == 1
+    assert drawn.score is not None
+    assert drawn.low is not None
+    assert drawn.stderr is not None
+    assert drawn.score - drawn.low == pytest.approx(t_quantile(4) * drawn.stderr)
+    assert alone.stderr == 0.0, "each is a kind of its own, and inside it nothing varies"
+
+
+def test_sandboxes_are_closed_whatever_fails(
+    trivial: ModuleType, judge_of: Callable[..., Judge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Sandbox] = []
+    closed: list[Sandbox] = []
+    make, close = Sandbox.__init__, Sandbox.close
+
+    def counted(sandbox: Sandbox, **options: Any) -> None:
+        if len(opened) == limit:
+            raise SandboxError("no further sandbox")
+        make(sandbox, **options)
+        opened.append(sandbox)
+
+    def noted(sandbox: Sandbox) -> None:
+        close(sandbox)
+        closed.append(sandbox)
+        if len(closed) <= failures:
+            raise OSError("cannot be ended")
+
+    class Timed(trivial.Trivial):  # type: ignore[name-defined, misc]
+        declaration = replace(trivial.DECLARATION, timed=True)
+
+    monkeypatch.setattr(Sandbox, "__init__", counted)
+    monkeypatch.setattr(Sandbox, "close", noted)
+    failures = 0
+    for limit in (1, 2):
+        opened.clear()
+        closed.clear()
+        with pytest.raises(SandboxError, match="no further"):
+            Judge(Timed(1), secret=bytes(32), clock=CountingClock())
+        assert len(opened) == limit
+        assert set(closed) == set(opened)
+    opened.clear()
+    closed.clear()
+    limit, failures = 9, 2
+    judge = Judge(Timed(1), secret=bytes(32), clock=CountingClock())
+    with pytest.raises(OSError, match="cannot be ended"):
+        judge.close()
+    assert len(opened) == 3
+    assert set(closed) == set(opened)
+
+
+def test_comparing_times_without_declaring_it_is_our_fault(trivial: ModuleType, judge_of: Callable[..., Judge]) -> None:
+    class Undeclared(trivial.Trivial):  # type: ignore[name-defined, misc]
+        def play(self, workload: Any, guest: Any) -> Measured:
+            expected = Expected(what="the answer", dtype="float64", shape=(workload.size,))
+            draws = lambda number: Draw(arguments={"size": workload.size}, expected=expected)  # noqa: E731
+            return Measured.of_timing(guest.compare(draws, 1.0), {})
+
+    with pytest.raises(EvaluatorError, match=r"not declared timed; set Declaration.timed to True"):
+        judge_of(Undeclared(1)).block(Split.TRAIN, 0)
+
+
+def test_a_timed_problem_that_compares_nothing_is_our_fault(
+    trivial: ModuleType, judge_of: Callable[..., Judge]
+) -> None:
+    class Silent(trivial.Trivial):  # type: ignore[name-defined, misc]
+        declaration = replace(trivial.DECLARATION, timed=True)
+
+        def reference_objective(self, workload: object, open_seed: object) -> float:
+            return 0.5
+
+        def ceiling(self, workload: object) -> float:
+            return 1.0
+
+    judge = judge_of(Silent(1))
+    with pytest.raises(EvaluatorError, match=r"workload size-0: it is declared timed, but .*call Guest.compare"):
+        judge.evaluate(HALF, judge.block(Split.TRAIN, 0))
 
 
 def test_a_reference_beyond_the_ceiling_is_our_fault(trivial: ModuleType, judge_of: Callable[..., Judge]) -> None:

@@ -4,11 +4,15 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from evaluators.host import usable_cpus
 from evaluators.model import Split
 from evaluators.pool import RayPool
-from evaluators.tasks import EvaluationPool, Finished, Task, WorkerSpec
+from evaluators.tasks import EvaluationPool, Finished, PoolError, Task, WorkerSpec
 
 TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
+SPEED = str(Path(__file__).parents[2] / "bench" / "speed")
 SOURCE = "import numpy as np\n\n\ndef answer(size):\n    {}\n"
 
 
@@ -22,6 +26,14 @@ def wait(pool: EvaluationPool) -> Finished:
 
 def task(key: int, body: str) -> Task:
     return Task(key=key, source=SOURCE.format(body), split=Split.TRAIN, block=0)
+
+
+def test_timed_programs_never_share_a_processor() -> None:
+    cpus = len(usable_cpus())
+    with pytest.raises(PoolError) as caught:
+        RayPool(WorkerSpec(problem=SPEED, workload="1", secret=bytes(32)), workers=cpus + 1)
+    assert f"only {cpus} usable processors" in str(caught.value)
+    assert f"hint: use --workers {cpus} or fewer" in str(caught.value)
 
 
 def test_a_worker_that_dies_costs_one_evaluation_which_is_ours_to_repeat() -> None:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,8 @@ from evaluators.statistics import (
     bootstrap,
     estimate,
     paired,
-    ratio_of_medians,
     simultaneous,
     stratified,
-    stratum_of,
     t_quantile,
     with_draw_error,
 )
@@ -89,7 +88,7 @@ def test_batch_stderr_of_one_sample_is_an_error() -> None:
 
 
 def test_stratified_interval_ignores_how_far_kinds_lie_apart() -> None:
-    near, far = stratified([1.0, 1.0], [0.5, 0.5]), stratified([-99.0, 101.0], [0.5, 0.5])
+    near, far = stratified([1.0, 1.0], [0.5, 0.5], "ab"), stratified([-99.0, 101.0], [0.5, 0.5], "ab")
     assert near.stderr == far.stderr == pytest.approx(math.sqrt(0.5) / 2)
     assert near.mean == far.mean == 1.0
 
@@ -99,14 +98,15 @@ def test_stratified_interval_covers_the_truth_about_95_times_in_100() -> None:
     for seed in range(400):
         rng = random.Random(seed)
         rows = [[kind + rng.gauss(0, 2) for _ in range(24)] for kind in (0.0, 10.0, 40.0, 70.0)]
-        ours = stratified([sum(r) / 24 for r in rows], [batch_stderr(r) for r in rows])
+        ours = stratified([sum(r) / 24 for r in rows], [batch_stderr(r) for r in rows], "abcd")
         covered += ours.low <= 30.0 <= ours.high
     assert 0.93 <= covered / 400 <= 0.99
 
 
 def test_stratified_needs_one_error_for_each_mean() -> None:
-    with pytest.raises(ValueError, match="one standard error"):
-        stratified([1.0], [])
+    for means, stderrs, strata in (([1.0], [], ["a"]), ([1.0], [1.0], []), ([], [], [])):
+        with pytest.raises(ValueError, match="one standard error and one stratum"):
+            stratified(means, stderrs, strata)
 
 
 def test_repeated_draws_let_the_interval_cover_the_draw_too() -> None:
@@ -118,8 +118,8 @@ def test_repeated_draws_let_the_interval_cover_the_draw_too() -> None:
         strata = [str(law) for law in laws for _ in range(4)]
         shares = [law + rng.gauss(0, 5) for law in laws for _ in range(4)]
         truth = sum(laws) / len(laws)
-        plain = stratified(shares, [0.5] * 24)
-        drawn = stratified(shares, with_draw_error(shares, [0.5] * 24, strata))
+        plain = stratified(shares, [0.5] * 24, range(24))
+        drawn = stratified(shares, with_draw_error(shares, [0.5] * 24, strata), strata)
         naive += plain.low <= truth <= plain.high
         covered += drawn.low <= truth <= drawn.high
     assert 0.92 <= covered / 400 <= 0.99
@@ -139,7 +139,7 @@ def coverage(spreads: Sequence[float], draws: int, runs: int = 2000) -> float:
     strata = [str(kind) for kind in kinds for _ in range(draws)]
     covered = 0
     for shares in drawn.reshape(runs, -1).tolist():
-        ours = stratified(shares, with_draw_error(shares, [0.1] * len(shares), strata))
+        ours = stratified(shares, with_draw_error(shares, [0.1] * len(shares), strata), strata)
         covered += ours.low <= kinds.mean() <= ours.high
     return covered / runs
 
@@ -163,29 +163,50 @@ def test_the_error_of_a_score_covers_the_draw_of_the_span_that_it_is_read_agains
         gains = 4 + rng.normal(0, 0.1, size=16)
         shares = (100 * gains / spans.mean()).tolist()
         for given in (None, spans.tolist()):
-            ours = stratified(shares, with_draw_error(shares, [0.1] * 16, strata, spans=given))
+            ours = stratified(shares, with_draw_error(shares, [0.1] * 16, strata, spans=given), strata)
             holds = ours.low <= 40 <= ours.high
             blind, covered = blind + (holds and given is None), covered + (holds and given is not None)
     assert blind / 1000 < 0.5
     assert 0.92 <= covered / 1000 <= 0.98
 
 
-def test_errors_shared_by_draws_of_a_kind_give_one_degree_less_than_there_are_draws() -> None:
-    def degrees(stderrs: list[float]) -> float:
-        ours = stratified([0.0] * len(stderrs), stderrs)
-        return ours.high / ours.stderr
-
-    assert degrees([1.0, 1.0, 2.0, 2.0]) == pytest.approx(t_quantile(2))
-    assert degrees([1.0] * 4 + [2.0] * 4) == pytest.approx(t_quantile(6))
-    assert degrees([1.0, 2.0, 3.0]) == pytest.approx(t_quantile(3))
-    assert degrees([1.0, 1.0, 0.0, 0.0, 0.0]) == pytest.approx(t_quantile(1)), "what never varies teaches nothing"
-    assert stratified([2.0, 2.0], [0.0, 0.0]).low == 2.0
+def quantile_used(stderrs: Sequence[float], strata: Sequence[Hashable]) -> float:
+    ours = stratified([0.0] * len(stderrs), stderrs, strata)
+    return ours.high / ours.stderr
 
 
-def test_a_name_that_ends_in_a_number_is_a_draw_of_its_kind() -> None:
-    assert stratum_of("26x64/8gpu/80/abrupt/1") == stratum_of("26x64/8gpu/96/abrupt/0") == "26x64/8gpu/abrupt"
-    assert stratum_of("26x64/8gpu/80/abrupt") == "26x64/8gpu/80/abrupt"
-    assert stratum_of("size-3") == "size-3"
+def test_a_kind_gives_one_degree_less_than_it_was_drawn() -> None:
+    assert quantile_used([1.0, 1.0, 2.0, 2.0], "aabb") == pytest.approx(t_quantile(2))
+    assert quantile_used([1.0] * 4 + [2.0] * 4, "aaaabbbb") == pytest.approx(t_quantile(6))
+    assert quantile_used([1.0, 2.0, 3.0], "abc") == pytest.approx(t_quantile(3))
+    never = quantile_used([1.0, 1.0, 0.0, 0.0, 0.0], "aabbb")
+    assert never == pytest.approx(t_quantile(1)), "what never varies teaches nothing"
+    assert stratified([2.0, 2.0], [0.0, 0.0], "aa").low == 2.0
+
+
+def test_a_kind_drawn_twice_in_each_of_several_blocks_gives_a_degree_for_each_block() -> None:
+    strata = [(block, kind) for block in range(3) for kind in "aabb"]
+    assert quantile_used([1.0] * 12, strata) == pytest.approx(t_quantile(6))
+
+
+def test_degrees_hang_on_the_kinds_and_not_on_errors_that_happen_to_be_equal() -> None:
+    """Gains that are 0 or 1 give every kind the same spread, to the last bit."""
+    strata = "aabbccdd"
+    gains = [0.0, 1.0] * 4
+    errors = with_draw_error(gains, [0.0] * 8, strata)
+    assert len(set(errors)) == 1
+    assert quantile_used(errors, strata) == pytest.approx(t_quantile(4))
+    assert paired(gains, [0.0] * 8, strata=strata).low == pytest.approx(0.5 - t_quantile(4) * errors[0] / math.sqrt(8))
+    singles = quantile_used([1.0] * 4, "abcd")
+    assert singles == pytest.approx(t_quantile(4)), "equal errors of different kinds are no draws of one"
+
+
+@pytest.mark.parametrize("strata", ["aabbccdd", "abcdefgh"])
+def test_a_larger_error_never_makes_an_interval_narrower(strata: str) -> None:
+    errors = [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0]
+    raised = [[max(error, floor) for error in errors] for floor in (0.0, 0.5, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)]
+    widths = [stratified([0.0] * 8, given, strata).high for given in raised]
+    assert widths == sorted(widths)
 
 
 def test_paired_by_kind_ignores_how_the_advantage_differs_from_kind_to_kind() -> None:
@@ -215,6 +236,19 @@ def test_another_confidence_agrees_with_scipy() -> None:
         t_quantile(0, 0.99)
 
 
+def interval(samples: Sequence[Any], statistic: Callable[..., Any], **options: int) -> tuple[float, float]:
+    values = bootstrap(samples, statistic, **{"seed": 1, "resamples": 400, **options})
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def ratio_of_medians(ours: Any, theirs: Any) -> Any:
+    return np.median(ours, axis=1) / np.median(theirs, axis=1)
+
+
+mean_of_rows = partial(np.mean, axis=1)
+
+
 def test_bootstrap_of_a_ratio_of_medians_covers_the_truth() -> None:
     """Pairs that share their noise, as interleaved timings do; the true ratio is 1.2."""
     covered, widths = 0, []
@@ -222,44 +256,53 @@ def test_bootstrap_of_a_ratio_of_medians_covers_the_truth() -> None:
         rng = np.random.default_rng(seed)
         common = rng.lognormal(0, 0.2, size=40)
         ours, theirs = 1.2 * common * rng.lognormal(0, 0.05, size=40), common * rng.lognormal(0, 0.05, size=40)
-        found = bootstrap([ours.tolist(), theirs.tolist()], ratio_of_medians, seed=1, resamples=400)
-        covered += found.low <= 1.2 <= found.high
-        widths.append(found.high - found.low)
-        assert found.low <= found.value <= found.high
+        low, high = interval([ours, theirs], ratio_of_medians)
+        covered += low <= 1.2 <= high
+        widths.append(high - low)
     # The percentile interval of medians errs on the safe side: resampled medians jump between few values.
     assert 0.93 <= covered / 300 <= 0.998
     assert np.mean(widths) < 0.15
+
+
+@pytest.mark.parametrize(("stretch", "lowest", "highest"), [(1, 0.0, 0.82), (10, 0.86, 0.98)])
+def test_stretches_keep_together_what_neighbours_share(stretch: int, lowest: float, highest: float) -> None:
+    """Rounds of an AR(1) series: drawn one by one they look far surer than they are."""
+    covered = 0
+    for seed in range(200):
+        noise = np.random.default_rng(seed).normal(size=200)
+        series = [noise[0]]
+        for step in noise[1:]:
+            series.append(0.5 * series[-1] + step)
+        low, high = interval([np.array(series)], mean_of_rows, stretch=stretch)
+        covered += low <= 0.0 <= high
+    assert lowest <= covered / 200 <= highest
 
 
 def test_bootstrap_of_a_mean_covers_the_truth_95_times_in_100() -> None:
     covered = 0
     for seed in range(400):
         samples = np.random.default_rng(seed).gamma(2.0, 1.0, size=50)
-        found = bootstrap([samples.tolist()], partial(np.mean, axis=-1), seed=2, resamples=400)
-        covered += found.low <= 2.0 <= found.high
+        low, high = interval([samples], mean_of_rows, seed=2)
+        covered += low <= 2.0 <= high
     assert 0.92 <= covered / 400 <= 0.98
 
 
 def test_bootstrap_of_a_mean_agrees_with_scipy() -> None:
     samples = np.random.default_rng(0).normal(5, 2, size=60)
-    ours = bootstrap([samples.tolist()], partial(np.mean, axis=-1), seed=1, resamples=5000)
     theirs = stats.bootstrap(
         (samples,), np.mean, n_resamples=5000, method="percentile", rng=np.random.default_rng(2)
     ).confidence_interval
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.05)
+    assert interval([samples], mean_of_rows, resamples=5000) == pytest.approx((theirs.low, theirs.high), abs=0.05)
 
 
-def test_bootstrap_is_deterministic_and_draws_pairs_together() -> None:
-    first = [1.0, 2.0, 3.0, 7.0, 11.5, 13.25, 20.0, 21.0]
-    second = [2 * value for value in first]
-    found = bootstrap([second, first], ratio_of_medians, seed=5)
-    assert (found.value, found.low, found.high) == (2.0, 2.0, 2.0)
-    mean = partial(np.mean, axis=-1)
-    assert bootstrap([first], mean, seed=5) == bootstrap([first], mean, seed=5) != bootstrap([first], mean, seed=6)
+def test_bootstrap_is_deterministic_and_draws_rows_together() -> None:
+    first = np.array([1.0, 2.0, 3.0, 7.0, 11.5, 13.25, 20.0, 21.0])
+    assert interval([2 * first, first], ratio_of_medians, seed=5, stretch=3) == (2.0, 2.0)
+    same, again, other = (interval([first], mean_of_rows, seed=seed) for seed in (5, 5, 6))
+    assert same == again != other
 
 
 def test_bootstrap_refuses_what_does_not_pair_up() -> None:
-    with pytest.raises(ValueError, match="equally long"):
-        bootstrap([[1.0, 2.0], [1.0]], ratio_of_medians, seed=0)
-    with pytest.raises(ValueError, match="at least two"):
-        bootstrap([[1.0]], partial(np.mean, axis=-1), seed=0)
+    for samples, stretch in (([[1.0, 2.0], [1.0]], 1), ([[1.0]], 1), ([], 1), ([[1.0, 2.0]], 0)):
+        with pytest.raises(ValueError, match="equally long samples of at least two rows"):
+            interval(samples, mean_of_rows, stretch=stretch)

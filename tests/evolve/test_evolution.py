@@ -177,8 +177,31 @@ def test_of_two_with_the_same_validation_score_the_older_stays_best() -> None:
 def test_duels_cost_at_most_two_evaluations_in_every_spacing() -> None:
     driver = Driver()
     driver.go(200, lambda p: float(p.number))
-    confirmed = [index for index, (p, _) in enumerate(driver.told) if p.purpose is Purpose.CONFIRM]
-    assert len(confirmed) <= 2 + 2 * (200 / SPACING + 1)
+    confirmed = [p for p, _ in driver.told if p.purpose is Purpose.CONFIRM]
+    assert sum(p.block != SEEDS_BLOCK for p in confirmed) <= 2 * (200 / SPACING + 1)
+    assert len({p.number for p in confirmed if p.block == SEEDS_BLOCK}) == sum(
+        p.block == SEEDS_BLOCK for p in confirmed
+    ), "nobody is tried twice"
+
+
+def test_only_who_would_lead_is_tried_before_it_fathers_the_search() -> None:
+    driver = Driver()
+    # Every candidate is worse than the seeds, but for one that shines on train alone and one that is really better.
+    worth = {10: (50.0, -40.0), 25: (8.0, 8.0)}
+
+    def score(planned: Planned) -> float:
+        train, validation = worth.get(planned.number, (float(planned.number < 2),) * 2)
+        return train if planned.split is Split.TRAIN else validation
+
+    plans = driver.go(60, score)
+    tried = [p.number for p in plans if p.purpose is Purpose.CONFIRM and p.block == SEEDS_BLOCK]
+    assert set(tried) <= {0, 1, 10, 25}
+    assert {10, 25} <= set(tried)
+    assert driver.evolution.best == 25
+    assert driver.evolution.finalists(1) == [25]
+    later = [p for p in driver.go(30, score) if p.purpose is Purpose.SEARCH]
+    fathers = [driver.candidates[p.number].parents[0] for p in later]
+    assert fathers.count(25) > fathers.count(10)
 
 
 def test_a_new_block_measures_the_leaders_again() -> None:

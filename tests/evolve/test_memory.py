@@ -4,6 +4,7 @@ import pytest
 
 from db.records import NewCandidate
 from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
+from evaluators.statistics import paired, t_quantile
 from evolve.memory import EVALUATIONS_KEPT, Record, advantage
 
 KINDS = ("a/0", "a/1", "b/0", "b/1")
@@ -17,7 +18,9 @@ def record(number: int, *parents: int, proposer: str = "operators") -> Record:
     )
 
 
-def measured(shares: list[float], split: Split = Split.TRAIN, block: int = 0) -> Evaluation:
+def measured(
+    shares: list[float], split: Split = Split.TRAIN, block: int = 0, *, stored_before_strata: bool = False
+) -> Evaluation:
     mean = sum(shares) / len(shares)
     return Evaluation(
         problem="p",
@@ -30,7 +33,16 @@ def measured(shares: list[float], split: Split = Split.TRAIN, block: int = 0) ->
         low=mean - 1,
         high=mean + 1,
         workloads=tuple(
-            WorkloadResult(name=name, objective=0, baseline=0, reference=1, ceiling=1, share=share, stderr=0.5)
+            WorkloadResult(
+                name=name,
+                objective=0,
+                baseline=0,
+                reference=1,
+                ceiling=1,
+                share=share,
+                stderr=0.5,
+                stratum="" if stored_before_strata else f"kind {name[0]}",
+            )
             for name, share in zip(KINDS, shares, strict=True)
         ),
     )
@@ -75,6 +87,23 @@ def test_memory_of_one_candidate_stays_bounded() -> None:
     for block in range(40):
         ours.add(flat(float(block), Split.VALIDATION, block))
     assert sorted(ours.validation) == list(range(40 - EVALUATIONS_KEPT, 40))
+
+
+def test_an_estimate_over_blocks_has_a_degree_for_each_kind_drawn_twice_and_block() -> None:
+    ours = record(1)
+    for block in range(3):
+        ours.add(flat(40.0, block=block))
+        pooled = ours.estimate(Split.TRAIN)
+        assert pooled is not None
+        assert pooled.high - pooled.mean == pytest.approx(t_quantile(2 * (block + 1)) * pooled.stderr)
+
+
+def test_duels_hang_on_the_stratum_and_not_on_the_name() -> None:
+    shares = [1.0, 3.0, 60.0, 62.0], [0.0, 2.0, 40.0, 42.0]
+    ours, theirs = record(1), record(2)
+    for one, its in zip((ours, theirs), shares, strict=True):
+        one.add(measured(its, stored_before_strata=True))
+    assert advantage(ours, theirs, Split.TRAIN) == paired(*shares), "of unknown strata the workloads are one population"
 
 
 def test_advantage_pairs_the_blocks_that_both_have_met() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from db.archive import Archive
 from db.records import NewRun, Purpose, RunRecord
-from evaluators.model import Evaluation
+from evaluators.model import Evaluation, Outcome, Split
 from evaluators.registry import load_problem
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, Finished, Task, WorkerSpec
@@ -196,6 +196,50 @@ def test_a_pool_that_keeps_failing_ends_the_run_with_a_reason(
     with pytest.raises(RunError, match=r"keep failing: the machine caught fire\nhint: evolve doctor"):
         runner.search(lambda: False)
     assert len(archive.unfinished(run.id)) == 1
+
+
+class Treacherous(SerialPool):
+    """A serial pool in which every program fails on validation, as seeds do that only fit the train workloads."""
+
+    def next_finished(self, timeout_seconds: float) -> Finished | None:
+        finished = super().next_finished(timeout_seconds)
+        if finished is None or finished.evaluation is None or finished.evaluation.split is Split.TRAIN:
+            return finished
+        evaluation = finished.evaluation
+        failed = Evaluation(
+            problem=evaluation.problem,
+            split=evaluation.split,
+            block=evaluation.block,
+            digest=evaluation.digest,
+            outcome=Outcome.CRASHED,
+            reason="ValueError: too large",
+        )
+        return Finished(key=finished.key, evaluation=failed)
+
+
+def test_seeds_that_all_fail_on_validation_end_the_search_with_a_reason(archive: Archive, run: RunRecord) -> None:
+    pool = Treacherous(WorkerSpec(problem=TRIVIAL, workload="2", secret=SECRET, clock="counting"))
+    looks = itertools.count()
+
+    def spinning() -> bool:
+        assert next(looks) < 200, "it looks again and again whether it may go on"
+        return False
+
+    try:
+        for _ in range(2):
+            runner = runner_of(archive, run, pool, 40, itertools.count().__next__)
+            runner.replay()
+            with pytest.raises(RunError) as caught:
+                runner.search(spinning)
+            assert str(caught.value).splitlines() == [
+                "no program is left to start from, so the search cannot go on",
+                "seed fifth fails on validation workloads (crashed: ValueError: too large)",
+                "seed zero fails on validation workloads (crashed: ValueError: too large)",
+                "hint: try the seeds alone with evolve score trivial FILE, mend them, and begin a new run",
+            ]
+        assert archive.unfinished(run.id) == []
+    finally:
+        pool.close()
 
 
 def test_a_request_to_stop_is_heard_and_nothing_is_lost(archive: Archive, run: RunRecord, serial: SerialPool) -> None:

@@ -5,7 +5,7 @@ import pytest
 from db.records import NewCandidate, Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
 from evolve.memory import Record
-from evolve.title import SPACING, Duel, Title
+from evolve.title import SEEDS_BLOCK, SPACING, Duel, Title
 
 SHIFTS = {"a/0": 0.5, "a/1": -0.5, "b/0": 1.0, "b/1": -1.0}
 
@@ -46,6 +46,7 @@ class Field:
             )
             self.records[number] = Record(candidate=candidate)
             told(self.records[number], score, Split.TRAIN, 0)
+            told(self.records[number], score, Split.VALIDATION, SEEDS_BLOCK)
         self.title.crown(0)
 
     def fight(self, duel: Duel, challenger: float, champion: float, wobble: float = 0.0) -> None:
@@ -61,6 +62,17 @@ class Field:
     def fail(self, number: int) -> None:
         del self.records[number]
         self.title.drop(number)
+
+
+def test_who_was_not_tried_or_failed_the_trial_does_not_challenge() -> None:
+    field = Field(10.0, 12.0, 30.0)
+    field.records[2].validation.clear()
+    told(field.records[1], 9.0, Split.VALIDATION, SEEDS_BLOCK)
+    field.title.reconsider()
+    assert field.title.next_duel(50) is None
+    told(field.records[2], 10.5, Split.VALIDATION, SEEDS_BLOCK)
+    field.title.consider(2)
+    assert field.duel(50).challenger == 2
 
 
 def test_the_most_promising_challenges_first_on_a_block_of_its_own() -> None:
@@ -121,6 +133,7 @@ def test_without_shared_train_workloads_nobody_challenges() -> None:
     candidate = NewCandidate(number=1, source="", digest="1", proposer="operators", operator="o")
     field.records[1] = Record(candidate=candidate)
     told(field.records[1], 99.0, Split.TRAIN, block=1)
+    told(field.records[1], 99.0, Split.VALIDATION, SEEDS_BLOCK)
     field.title.consider(1)
     assert field.title.next_duel(50) is None
     told(field.records[0], 10.0, Split.TRAIN, block=1)

@@ -78,9 +78,8 @@ class RunBuilder:
 
 def measured(shares: Shares, *, split: Split = Split.TRAIN, block: int = 0, log: str = "") -> Evaluation:
     """An ok evaluation with these shares, one workload each."""
-    # Errors of their own, as of workloads that were drawn once each.
-    stderrs = [STDERR + index * 1e-6 for index in range(len(shares))]
-    pooled = stratified(shares, stderrs)
+    names = [f"{split.value}-{index}" for index in range(len(shares))]
+    pooled = stratified(shares, [STDERR] * len(shares), names)
     return Evaluation(
         problem="eplb",
         split=split,
@@ -93,16 +92,16 @@ def measured(shares: Shares, *, split: Split = Split.TRAIN, block: int = 0, log:
         high=pooled.high,
         workloads=tuple(
             WorkloadResult(
-                name=f"{split.value}-{index}",
+                name=name,
                 objective=0.8 + share / 1000,
                 baseline=0.8,
                 reference=0.9,
                 ceiling=0.95,
                 share=share,
-                stderr=stderrs[index],
+                stderr=STDERR,
                 metrics={"runtime": 12.5, "balance": 0.91},
             )
-            for index, share in enumerate(shares)
+            for name, share in zip(names, shares, strict=True)
         ),
         metrics={"runtime": 12.5, "balance": 0.91},
         seconds=1.25,

@@ -25,7 +25,7 @@ def test_the_schema(measure: Any, metrics: Any) -> None:
         "balance": {"value": 0.91, "unit": ""},
     }
     assert list(value["workloads"][0]) == [
-        "name", "objective", "baseline", "reference", "ceiling", "share", "stderr", "metrics",
+        "name", "stratum", "objective", "baseline", "reference", "ceiling", "share", "stderr", "metrics",
     ]  # fmt: skip
     assert value["workloads"][1]["share"] == 20.0
     assert value["workloads"][1]["metrics"]["runtime"] == {"value": 12.5, "unit": "ms"}

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from evaluators.model import Split
-from evaluators.statistics import stratum_of
 from evaluators.workloads.regimes import SIMPLE_REGIMES, Regime
 from evaluators.workloads.suite import (
     DRAWS,
@@ -59,7 +58,7 @@ def test_train_crosses_two_shapes_with_four_regimes_and_begins_cheaply() -> None
 
 @pytest.mark.parametrize("split", list(Split))
 def test_every_kind_is_drawn_more_than_once_so_that_intervals_cover_the_draw(split: Split) -> None:
-    drawn = Counter(stratum_of(stream.name) for stream in SUITE.of(split))
+    drawn = Counter(stream.stratum for stream in SUITE.of(split))
     assert len(drawn) == {Split.TRAIN: 8, Split.VALIDATION: 8, Split.HIDDEN: 6}[split]
     assert set(drawn.values()) == {4 if split is Split.HIDDEN else DRAWS}
     assert sum(stream.scored_windows for stream in SUITE.of(split)) == 24 * (24 if split is Split.HIDDEN else 8)
@@ -70,6 +69,12 @@ def test_the_draws_of_a_kind_differ() -> None:
     first, second = (by_name[f"26x64/8gpu/80/drifting/{draw}"] for draw in range(2))
     assert first.stratum == second.stratum == "26x64/8gpu/drifting"
     assert not np.array_equal(first.loads, second.loads)
+
+
+def test_machines_that_differ_in_slots_alone_are_one_kind() -> None:
+    thin = [stream for stream in SUITE.hidden if stream.deployment.num_gpus == 32 and stream.deployment.layers == 26]
+    assert {stream.deployment.num_slots for stream in thin} == {64, 96, 128}
+    assert {stream.stratum for stream in thin} == {"26x64/32gpu/piecewise"}
 
 
 def test_hidden_is_of_another_kind() -> None:
