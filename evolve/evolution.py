@@ -17,6 +17,7 @@ from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Problem
 from evaluators.program import ProgramError, normalised_digest
 from evaluators.screen import screen
+from evolve import ranking
 from evolve.memory import Record
 from evolve.proposal import Context, Material, Proposal, ProposalError, Proposer, Selection
 from evolve.selectors.protocol import Member, Selector
@@ -83,6 +84,7 @@ class Evolution:
         self._title = Title(self._records)
         self._failed: set[int] = set()
         self._on_trial: set[int] = set()
+        self._yardstick: Record | None = None
         self._block = 0
         self._told = 0
         self._told_block = 0
@@ -143,20 +145,11 @@ class Evolution:
 
     def finalists(self, count: int) -> list[int]:
         """The best so far, then the others by merit, those measured on validation first; no seeds."""
-        evolved = [record for record in self._records.values() if not record.is_seed]
-        evolved.sort(
-            key=lambda record: (record.number != self.best, not record.validation, -record.merit, record.number)
-        )
-        return [record.number for record in evolved[:count]]
+        return ranking.finalists(self._records, self.best, count)
 
     def best_seeds(self, count: int) -> list[int]:
         """Numbers of the unmodified starting programs with the highest train scores, best first."""
-        scores = {
-            number: pooled.mean
-            for number, record in self._records.items()
-            if record.is_seed and (pooled := record.estimate(Split.TRAIN))
-        }
-        return sorted(scores, key=lambda number: (-scores[number], number))[:count]
+        return ranking.best_seeds(self._records, count)
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -282,6 +275,7 @@ class Evolution:
     def _remember(self, candidate: NewCandidate) -> Record:
         record = Record(candidate=candidate)
         parent = self._records.get(candidate.parents[0]) if candidate.parents else None
+        record.yardstick = self._yardstick
         if parent:
             record.inherit(parent)
         self._records[candidate.number] = record
@@ -291,6 +285,9 @@ class Evolution:
         self._told_block = max(self._told_block, block)
         self._materials[record.number] = _material(record.candidate)
         self._tell_selector(record)
+        if record is self._yardstick:  # those who met this block before it have a lead only now
+            for other in self._records.values():
+                self._tell_selector(other)
         self._title.consider(record.number)
 
     def _tell_validation(self, record: Record, block: int) -> None:
@@ -304,7 +301,7 @@ class Evolution:
 
     def _tell_selector(self, record: Record) -> None:
         pooled = record.estimate(Split.TRAIN)
-        if pooled is None:
+        if pooled is None or record.merit == float("-inf"):
             return
         metrics = record.train[max(record.train)].metrics
         self._selector.tell(
@@ -326,8 +323,11 @@ class Evolution:
         if best is None:
             self._crown_a_seed()
             return
-        if self._told_block not in self._records[best].train:
-            self._follow(Planned(number=best, purpose=Purpose.CARRY, split=Split.TRAIN, block=self._told_block))
+        for record in (self._records[best], self._yardstick):
+            if record is not None and record.number in self._records and self._told_block not in record.train:
+                self._follow(
+                    Planned(number=record.number, purpose=Purpose.CARRY, split=Split.TRAIN, block=self._told_block)
+                )
         self._try_leader()
         duel = self._title.next_duel(self._told)
         for planned in duel.planned if duel else ():
@@ -339,14 +339,10 @@ class Evolution:
         A program that fits the train machines alone shows it there, and its children inherit that. The block is used
         again and again, so what it says counts for the ranking of parents only; titles are won on unused ones.
         """
-        proven = max(record.merit for record in self._records.values() if record.validation)
-        untried = [record for record in self._records.values() if not record.validation]
-        leader = max(untried, key=lambda record: (record.merit, -record.number), default=None)
-        if leader is not None and leader.merit > proven and leader.number not in self._on_trial:
+        leader = ranking.untried_leader(self._records)
+        if leader is not None and leader.number not in self._on_trial:
             self._on_trial.add(leader.number)
-            self._follow(
-                Planned(number=leader.number, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=SEEDS_BLOCK)
-            )
+            self._follow(_trial(leader))
 
     def _crown_a_seed(self) -> None:
         """Measure every seed on validation; the one of the highest merit is the first to be called best.
@@ -358,11 +354,17 @@ class Evolution:
         if len(seeds) + failed < len(self._problem.seeds):
             return
         for seed in seeds:
-            self._follow(
-                Planned(number=seed.number, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=SEEDS_BLOCK)
-            )
+            self._follow(_trial(seed))
         if seeds and all(seed.validation for seed in seeds):
+            self._choose_yardstick(seeds)
             self._title.crown(max(seeds, key=lambda seed: (seed.merit, -seed.number)).number)
+
+    def _choose_yardstick(self, seeds: Sequence[Record]) -> None:
+        """Compare everybody with the best of these from now on."""
+        self._yardstick = max(seeds, key=lambda seed: (seed.merit, -seed.number), default=None)
+        ranking.measure_all_by(self._yardstick, self._records)
+        for record in self._records.values():
+            self._tell_selector(record)
 
     # -- forgetting --------------------------------------------------------------------------------
 
@@ -371,8 +373,11 @@ class Evolution:
         if purpose is not Purpose.SEARCH:
             # Another evaluation of it may be under way, and must not bring it back.
             self._failed.add(number)
-        if self._records.pop(number, None) is None:
+        record = self._records.pop(number, None)
+        if record is None:
             return
+        if record is self._yardstick:
+            self._choose_yardstick([seed for seed in self._records.values() if seed.is_seed and seed.validation])
         self._on_trial.discard(number)
         self._selector.drop(number)
         self._materials.pop(number, None)
@@ -382,12 +387,19 @@ class Evolution:
         """Keep memory bounded: the selector's members, those measured on validation and the seeds stay in mind."""
         kept = set(self._selector.leaders(10_000)) | self._title.kept | self._on_trial
         kept |= set(range(len(self._problem.seeds)))
+        # On a new block before the yardstick is: ranked as soon as that has met it too.
+        kept |= {record.number for record in self._records.values() if record.merit == float("-inf")}
         confirmed = [record for record in self._records.values() if record.validation]
         confirmed.sort(key=lambda record: record.merit, reverse=True)
         kept |= {record.number for record in confirmed[:CONFIRMED_KEPT]}
         for number in [n for n in self._records if n not in kept]:
             del self._records[number]
             self._materials.pop(number, None)
+
+
+def _trial(record: Record) -> Planned:
+    """The evaluation on the validation block that seeds and leaders meet."""
+    return Planned(number=record.number, purpose=Purpose.CONFIRM, split=Split.VALIDATION, block=SEEDS_BLOCK)
 
 
 def _material(candidate: NewCandidate) -> Material:

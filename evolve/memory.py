@@ -10,7 +10,7 @@ from evaluators.model import Evaluation, Split
 from evaluators.statistics import Estimate, paired, stratified
 
 EVALUATIONS_KEPT = 12
-"""How many evaluations of each split are remembered of a candidate, the latest ones; a champion meets ever more."""
+"""How many evaluations of each split are remembered of a candidate: the first and the latest; a champion meets more."""
 
 LINE_KEPT = 12
 """How many generations up a candidate remembers those who were not validated yet."""
@@ -22,11 +22,13 @@ class Record:
 
     Args:
         candidate: the candidate.
-        discount: what its score loses from train to validation, in points, at most 0: its own once it was measured
-            on validation, until then that of its nearest ancestor that was.
+        discount: what its lead over the yardstick loses from train to validation, in points, at most 0: its own once
+            it was measured on validation, until then that of its nearest ancestor that was.
         line: its nearest ancestors that were not validated when it was measured, its parent first.
         train: ok evaluations by block.
         validation: ok evaluations by block.
+        yardstick: the best unmodified starting program, which everybody is compared with; None until it is known.
+        mark: of the yardstick, its train score when it became that, so that merits look like scores.
     """
 
     candidate: NewCandidate
@@ -34,7 +36,11 @@ class Record:
     line: tuple[int, ...] = ()
     train: dict[int, Evaluation] = field(default_factory=dict)
     validation: dict[int, Evaluation] = field(default_factory=dict)
+    yardstick: Record | None = field(default=None, repr=False)
+    mark: float = 0.0
     _pooled: dict[Split, Estimate] = field(default_factory=dict)
+    _told: int = 0
+    _merit: tuple[tuple[int, int], float] | None = None
 
     @property
     def number(self) -> int:
@@ -50,19 +56,52 @@ class Record:
     def merit(self) -> float:
         """What it is ranked by: its lower bound on train, less what is known to be lost on validation.
 
-        A program that fits the train machines alone must not father the rest of the search, nor may its children.
+        The bound is that of the paired lead over the yardstick, for what a block's draw does to a score it does to all
+        who meet it. A program that fits the train machines alone must not father the rest of the search, nor may
+        its children.
         """
-        pooled = self.estimate(Split.TRAIN) or self.estimate(Split.VALIDATION)
-        return pooled.low + self.discount if pooled else float("-inf")
+        yardstick = self.yardstick
+        if yardstick is None:
+            pooled = self.estimate(Split.TRAIN) or self.estimate(Split.VALIDATION)
+            return pooled.low + self.discount if pooled else float("-inf")
+        if yardstick is self:
+            return self.mark
+        told = (self._told, yardstick._told)
+        if self._merit is None or self._merit[0] != told:
+            lead = advantage(self, yardstick, Split.TRAIN)
+            self._merit = (told, yardstick.mark + lead.low if lead else float("-inf"))
+        return self._merit[1] + self.discount
+
+    def measure_by(self, yardstick: Record | None, parent: Record | None) -> None:
+        """From now on, rank it by its lead over this one.
+
+        Args:
+            yardstick: the best unmodified starting program; None to rank it by its score.
+            parent: whom it has its discount from until it is measured on validation itself, if remembered.
+        """
+        self.yardstick = yardstick
+        self._merit = None
+        if self is yardstick:
+            pooled = self.estimate(Split.TRAIN)
+            self.mark = pooled.mean if pooled else 0.0
+        self.discount = parent.discount if parent else 0.0
+        self._learn_own_discount()
 
     def add(self, evaluation: Evaluation) -> None:
         """Remember an ok evaluation, and forget the oldest where there are too many."""
         known = self.train if evaluation.split is Split.TRAIN else self.validation
         known[evaluation.block] = evaluation
         if len(known) > EVALUATIONS_KEPT:
-            del known[min(known)]
+            del known[sorted(known)[1]]
+        self._told += 1
         self._pooled[evaluation.split] = _pool(known)
-        train, validation = self.estimate(Split.TRAIN), self.estimate(Split.VALIDATION)
+        self._learn_own_discount()
+
+    def _learn_own_discount(self) -> None:
+        if self.yardstick is None:
+            train, validation = self.estimate(Split.TRAIN), self.estimate(Split.VALIDATION)
+        else:
+            train, validation = (advantage(self, self.yardstick, split) for split in (Split.TRAIN, Split.VALIDATION))
         if train and validation:
             self.discount = min(0.0, validation.mean - train.mean)
 

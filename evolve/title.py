@@ -40,8 +40,9 @@ class Title:
     """The title of best candidate. Its state is a function of what it was told.
 
     A candidate may challenge when the train workloads that it shares with the champion show it to be better with
-    95 % confidence, and the validation block on which leaders are tried does not speak against it. Both then meet a new validation block, and it takes the title only if it is shown to be better
-    there too. One duel at a time, the most promising challenger first, and nobody twice against one champion.
+    95 % confidence, and the validation block on which leaders are tried does not speak against it. Both then meet a
+    new validation block, and it takes the title only if it is shown to be better there too. One duel at a time, the
+    most promising challenger first, and nobody twice against one champion.
 
     Args:
         records: what is remembered, kept up to date by the owner.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -49,7 +50,6 @@ class Sandbox:
         self._array_module = array_module
         self._cpu = cpu
         self._closed = False
-        self._serial = 0
         self._session: Session | None = None
         self._zygote = self._start(threads=1)
 
@@ -85,8 +85,8 @@ class Sandbox:
         if limits.threads != self._zygote.threads or not self._zygote.is_alive():
             self._zygote.stop()
             self._zygote = self._start(threads=limits.threads)
-        self._serial += 1
-        self._session = Session(self._zygote, self._serial, limits)
+        # Not counted, for a guest can see its own and must not learn how many came before it.
+        self._session = Session(self._zygote, secrets.randbits(62), limits)
         try:
             self._session.start(source, entry)
         except SandboxError:

@@ -18,7 +18,8 @@ from sandbox.process import ZygoteProcess
 from sandbox.wire import Channel, Frame, WireError, encode
 
 SETUP_SECONDS = 60.0
-FAREWELL_SECONDS = 1.0
+FAREWELL_SECONDS = 3.0
+MOST_HEADER_BYTES = 1 << 20  # arrays travel beside it; parsing what a guest has nested takes the caller's time
 CLOSE_SECONDS = 30.0
 REASON_CHARACTERS = 500
 GOES_ON = (Ending.REPLIED, Ending.RAISED)
@@ -162,12 +163,12 @@ class Session:
         try:
             self._brake.release()
             self._channel.send(request, self._wait)
-            frame = self._channel.receive(self._limits.reply_bytes, self._wait)
+            frame = self._channel.receive(self._limits.reply_bytes, self._wait, MOST_HEADER_BYTES)
+            self._brake.hold(self._deadline)
             seconds = time.perf_counter() - start
-            self._brake.hold()
             execution = replace(_interpret(frame, nonce), seconds=seconds)
-        except TimeoutError:
-            reason = f"no reply within {timeout_seconds:g} s"
+        except TimeoutError as error:
+            reason = str(error) or f"no reply within {timeout_seconds:g} s"
             execution = Execution(ending=Ending.TIMEOUT, seconds=timeout_seconds, reason=reason)
         except WireError as error:
             execution = Execution(ending=Ending.VIOLATION, reason=_clean(str(error)))
@@ -253,7 +254,10 @@ def _interpret(frame: Frame, nonce: str) -> Execution:
     if ending == Ending.REPLIED:
         return Execution(ending=Ending.REPLIED, value=_value(header.get("value"), frame.arrays))
     if ending in (Ending.RAISED, Ending.OUT_OF_MEMORY):
-        return Execution(ending=Ending(str(ending)), reason=_clean(str(header.get("reason"))))
+        reason = header.get("reason")
+        if not isinstance(reason, str):
+            raise WireError("a reply without a reason")
+        return Execution(ending=Ending(str(ending)), reason=_clean(reason))
     raise WireError("a reply without a known ending")
 
 

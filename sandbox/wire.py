@@ -199,18 +199,20 @@ class Channel:
         socket.send_fds(self._stream, [data[:1]], descriptors, socket.MSG_NOSIGNAL)
         self.send([data[1:]])
 
-    def receive(self, most_bytes: int, wait: Wait | None = None) -> Frame:
+    def receive(self, most_bytes: int, wait: Wait | None = None, most_header_bytes: int | None = None) -> Frame:
         """Receive one frame; ``wait(POLLIN)`` is called whenever the socket is empty.
 
         Descriptors that came along are appended to `descriptors`.
 
         Raises:
-            WireError: the frame is malformed or larger than ``most_bytes``.
+            WireError: the frame is malformed or larger than ``most_bytes``, or its header than ``most_header_bytes``.
             EOFError: the other end is closed.
         """
         prefix = bytearray(PREFIX.size)
         self._fill(prefix, wait)
         header_bytes, payload_bytes = lengths(prefix, most_bytes)
+        if most_header_bytes is not None and header_bytes > most_header_bytes:
+            raise WireError(f"oversize frame: a header of {header_bytes} bytes where {most_header_bytes} are allowed")
         text = bytearray(header_bytes)
         self._fill(text, wait)
         payload = bytearray(payload_bytes)  # an allocation of its own, so that array items are aligned

@@ -29,7 +29,7 @@ def limit_resources(limits: Limits) -> None:
         resource.RLIMIT_AS: limits.memory_bytes,
         resource.RLIMIT_FSIZE: limits.file_bytes,
         resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CORE: 1,  # where core dumps go to a program of the host's, only 1 keeps the kernel from it
         resource.RLIMIT_CPU: CPU_BACKSTOP_SECONDS,
     }
     for which, bound in bounds.items():

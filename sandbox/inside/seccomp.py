@@ -27,6 +27,7 @@ REFUSE = 0x00050000  # or-ed with the errno
 OFFSET_NUMBER = 0
 OFFSET_ARCHITECTURE = 4
 OFFSET_FIRST_ARGUMENT = 16
+OFFSET_SECOND_ARGUMENT = 24
 
 CLONE_THREAD = 0x00010000
 CLONE_NEW_ANYTHING = 0x7E020000
@@ -45,34 +46,45 @@ _SHARED = {
 NUMBERS = {
     "x86_64": {
         **_SHARED,
-        "shmget": 29, "socket": 41, "clone": 56, "fork": 57, "vfork": 58, "execve": 59, "kill": 62,
-        "semget": 64, "msgget": 68, "ptrace": 101, "syslog": 103, "rt_sigqueueinfo": 129, "personality": 135,
-        "modify_ldt": 154, "pivot_root": 155, "adjtimex": 159, "chroot": 161, "acct": 163,
+        "ioctl": 16, "shmget": 29, "socket": 41, "clone": 56, "fork": 57, "vfork": 58, "execve": 59, "kill": 62,
+        "semget": 64, "msgget": 68, "fcntl": 72, "ptrace": 101, "syslog": 103, "rt_sigqueueinfo": 129,
+        "personality": 135,
+        "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144, "modify_ldt": 154,
+        "pivot_root": 155, "adjtimex": 159, "chroot": 161, "sync": 162, "acct": 163,
         "settimeofday": 164, "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169,
         "sethostname": 170, "setdomainname": 171, "iopl": 172, "ioperm": 173, "init_module": 175,
-        "delete_module": 176, "quotactl": 179, "tkill": 200, "sched_setaffinity": 203, "clock_settime": 227,
+        "delete_module": 176, "quotactl": 179, "tkill": 200, "sched_setaffinity": 203, "timer_create": 222,
+        "clock_settime": 227,
         "tgkill": 234, "mq_open": 240, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250,
-        "migrate_pages": 256, "unshare": 272, "move_pages": 279, "rt_tgsigqueueinfo": 297,
+        "ioprio_set": 251, "migrate_pages": 256, "unshare": 272, "move_pages": 279, "rt_tgsigqueueinfo": 297,
         "perf_event_open": 298, "fanotify_init": 300, "prlimit64": 302, "name_to_handle_at": 303,
-        "open_by_handle_at": 304, "clock_adjtime": 305, "setns": 308, "process_vm_readv": 310,
-        "process_vm_writev": 311, "kcmp": 312, "finit_module": 313, "memfd_create": 319,
+        "open_by_handle_at": 304, "clock_adjtime": 305, "syncfs": 306, "setns": 308, "process_vm_readv": 310,
+        "process_vm_writev": 311, "kcmp": 312, "finit_module": 313, "sched_setattr": 314,
+        "memfd_create": 319,
         "kexec_file_load": 320, "bpf": 321, "execveat": 322, "userfaultfd": 323,
     },
     "aarch64": {
         **_SHARED,
-        "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51, "quotactl": 60, "acct": 89,
+        "fcntl": 25, "ioctl": 29, "ioprio_set": 30, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51,
+        "quotactl": 60, "sync": 81,
+        "acct": 89,
         "personality": 92, "unshare": 97, "kexec_load": 104, "init_module": 105, "delete_module": 106,
-        "clock_settime": 112, "syslog": 116, "ptrace": 117, "sched_setaffinity": 122, "kill": 129,
-        "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "reboot": 142, "sethostname": 161,
+        "timer_create": 107, "clock_settime": 112, "syslog": 116, "ptrace": 117, "sched_setparam": 118,
+        "sched_setscheduler": 119, "sched_setaffinity": 122, "kill": 129,
+        "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "setpriority": 140, "reboot": 142, "sethostname": 161,
         "setdomainname": 162, "settimeofday": 170, "adjtimex": 171, "mq_open": 180, "msgget": 186,
         "semget": 190, "shmget": 194, "socket": 198, "add_key": 217, "request_key": 218, "keyctl": 219,
         "clone": 220, "execve": 221, "swapon": 224, "swapoff": 225, "migrate_pages": 238, "move_pages": 239,
         "rt_tgsigqueueinfo": 240, "perf_event_open": 241, "prlimit64": 261, "fanotify_init": 262,
-        "name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268,
-        "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "finit_module": 273,
+        "name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "syncfs": 267, "setns": 268,
+        "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "sched_setattr": 274,
         "memfd_create": 279, "bpf": 280, "execveat": 281, "userfaultfd": 282, "kexec_file_load": 294,
     },
 }  # fmt: skip
+
+# Commands that make the kernel send signals for a process, past the rules for kill, or leave a lease on a file.
+FCNTL_COMMANDS = (8, 10, 15, 1024, 1026)  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
+IOCTL_COMMANDS = (0x8901, 0x8902, 0x5452)  # FIOSETOWN, SIOCSPGRP, FIOASYNC
 
 STARTS_PROCESS = ("fork", "vfork", "execve", "execveat")
 SIGNALS_OWN_PROCESS = ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
@@ -110,6 +122,14 @@ def _clone(*, may_fork: bool, may_thread: bool) -> bytes:
     )
 
 
+def _without(commands: Sequence[int]) -> bytes:
+    """Refuse the call where its second argument is one of these commands."""
+    count = len(commands)
+    tests = b"".join(_instruction(JUMP_EQUAL, command, count - index, 0) for index, command in enumerate(commands))
+    load = _instruction(LOAD_WORD, OFFSET_SECOND_ARGUMENT)
+    return load + tests + _instruction(RETURN, ALLOW) + _refuse(errno.EPERM)
+
+
 def _decide(rules: Sequence[tuple[int, bytes]]) -> bytes:
     """Find the rule for a system call by bisection; what has none is allowed."""
     if len(rules) == 1:
@@ -140,6 +160,8 @@ def build(machine: str, *, may_fork: bool, may_thread: bool) -> bytes:
     # clone3 hides its flags behind a pointer; ENOSYS makes the C library fall back to clone.
     rules["clone3"] = _refuse(errno.ENOSYS)
     rules["clone"] = _clone(may_fork=may_fork, may_thread=may_thread)
+    rules["fcntl"] = _without(FCNTL_COMMANDS)
+    rules["ioctl"] = _without(IOCTL_COMMANDS)
     rules["prlimit64"] = _only_own_process(zero_too=True)
     for name in SIGNALS_OWN_PROCESS:
         rules[name] = _only_own_process()

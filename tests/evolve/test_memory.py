@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from db.records import NewCandidate
@@ -86,7 +88,7 @@ def test_memory_of_one_candidate_stays_bounded() -> None:
     ours = record(1)
     for block in range(40):
         ours.add(flat(float(block), Split.VALIDATION, block))
-    assert sorted(ours.validation) == list(range(40 - EVALUATIONS_KEPT, 40))
+    assert sorted(ours.validation) == [0, *range(41 - EVALUATIONS_KEPT, 40)], "the first and the latest"
 
 
 def test_an_estimate_over_blocks_has_a_degree_for_each_kind_drawn_twice_and_block() -> None:
@@ -121,3 +123,40 @@ def test_advantage_pairs_the_blocks_that_both_have_met() -> None:
     assert new is not None
     assert (both.mean, new.mean) == (-19.75, -50.0)
     assert advantage(ours, theirs, Split.TRAIN, block=2) is None
+
+
+def drawn(score: float, shift: float, split: Split = Split.TRAIN, block: int = 0) -> Evaluation:
+    """A score on a block whose draws move everybody alike."""
+    plain = flat(score, split, block)
+    shifts = [shift * (-1) ** index for index in range(len(plain.workloads))]
+    moved = [
+        dataclasses.replace(result, share=result.share + shift, stderr=abs(shift))
+        for result, shift in zip(plain.workloads, shifts, strict=True)
+    ]
+    return dataclasses.replace(plain, workloads=tuple(moved))
+
+
+def test_what_the_draw_does_to_everybody_alike_does_not_count() -> None:
+    yardstick, better = record(1), record(2)
+    for ours, score in ((yardstick, 10.0), (better, 14.0)):
+        ours.add(drawn(score, 8.0))
+    alone = better.merit
+    for ours in (yardstick, better):
+        ours.measure_by(yardstick, None)
+    assert alone < yardstick.merit == pytest.approx(10.0)
+    assert better.merit == pytest.approx(14.0)
+    better.add(flat(5.0, Split.VALIDATION))
+    yardstick.add(flat(4.0, Split.VALIDATION))
+    better.add(flat(5.0, Split.VALIDATION, block=1))
+    assert better.discount == pytest.approx(-3.0), "its lead of 4 on train is 1 on the validation block that both met"
+
+
+def test_who_has_not_met_the_yardstick_is_not_ranked_yet() -> None:
+    yardstick, late = record(1), record(2)
+    yardstick.add(flat(10.0))
+    late.add(flat(30.0, block=1))
+    for ours in (yardstick, late):
+        ours.measure_by(yardstick, None)
+    assert late.merit == float("-inf")
+    yardstick.add(flat(10.0, block=1))
+    assert late.merit == pytest.approx(30.0)

@@ -48,6 +48,7 @@ def believe_early_words(patch: pytest.MonkeyPatch) -> None:
 
 def take_any_length(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(wire, "lengths", lambda prefix, most_bytes: wire.PREFIX.unpack(prefix)[1:])
+    patch.setattr(session, "MOST_HEADER_BYTES", None)
 
 
 def take_any_type(patch: pytest.MonkeyPatch) -> None:

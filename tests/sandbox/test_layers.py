@@ -113,7 +113,7 @@ READ = "open(secret).read() == 'secret'"
 ATTACKS = {
     "user namespace": Attack(
         source=IMPORTS + "def f(): return os.nice(-1) == -1",
-        substitutes=frozenset({Layer.ORDINARY_USER, Layer.CAPABILITIES}),
+        substitutes=frozenset({Layer.ORDINARY_USER, Layer.CAPABILITIES, Layer.SECCOMP}),
         capability=SYS_NICE,
     ),
     "mount namespace": attack(READ, Layer.LANDLOCK, Layer.ORDINARY_USER, arguments=("secret",)),
