@@ -29,7 +29,7 @@ from evaluators.model import Evaluation, Split
 from evaluators.registry import load_problem
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, Task, WorkerSpec, make_clock
-from sandbox import adopt_orphans, descendants
+from sandbox import adopting_orphans, descendants
 
 BENCH = Path(__file__).parent
 TURNS = 10
@@ -254,7 +254,6 @@ def main() -> int:
     parser.add_argument("--pool", choices=["serial", "ray"], default="serial")
     parser.add_argument("--confined", action="store_true", help="a problem that allows no processes or threads")
     options = parser.parse_args()
-    adopt_orphans()  # what escapes from a sandbox shows below this process
     problem = str(BENCH / ("trivial" if options.confined else "hostile"))
     pool = make_pool(options.pool, Unscreened(problem=problem, workload="1", secret=bytes(32)))
     control = make_pool("serial", Unscreened(problem=problem, workload="1", secret=bytes(32)))
@@ -289,4 +288,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with adopting_orphans():  # what escapes from a sandbox shows below this process
+        sys.exit(main())

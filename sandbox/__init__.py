@@ -10,8 +10,8 @@ sums them up):
   the wrong form: told as an `Ending`, and the next program is undisturbed;
 - other processes: not seen, not signalled, not traced; none started unless the limits allow it, and then a
   bounded number; none left;
-- working while no clock runs: the guest process is stopped between two calls, threads and timers included; threads are
-  refused unless the limits allow them;
+- working while no clock runs: the guest process is stopped between two calls with all its threads, a call ends when it
+  rests, and nothing of its own can continue it; threads are refused unless the limits allow them;
 - files: the standard library and the preloaded packages are readable, a small private scratch folder is
   writable, nothing else exists; scratch is empty for every program;
 - the user: guests of root are another user, with an id of the sandbox's own, that owns nothing and has no group;
@@ -43,7 +43,7 @@ Not covered:
 
 from __future__ import annotations
 
-from sandbox.inside.cleaning import adopt_orphans, descendants
+from sandbox.inside.cleaning import adopting_orphans, descendants
 from sandbox.layers import ENFORCED, LEFT_OUT, Layer
 from sandbox.limits import Buffer, Ending, Execution, Json, Limits, SandboxError, Value
 from sandbox.sandbox import Sandbox
@@ -64,7 +64,7 @@ __all__ = [
     "Session",
     "Tier",
     "Value",
-    "adopt_orphans",
+    "adopting_orphans",
     "descendants",
     "missing_for",
     "tier_of",

@@ -65,7 +65,7 @@ class Brake:
         """Whether no thread of it runs."""
         try:
             return all(self._state(task) in RESTING for task in os.listdir(self._tasks))  # noqa: PTH208 - quick
-        except FileNotFoundError:  # over
+        except (FileNotFoundError, ProcessLookupError):  # over
             return True
 
     def _state(self, task: str) -> str:

@@ -14,7 +14,7 @@ from evaluators.audit.court import Court, gain, try_guest
 from evaluators.audit.findings import Finding, Part, Verdict
 from evaluators.audit.programs import EVIDENCE, Cheat, in_words
 from evaluators.model import Evaluation, Outcome, Split
-from sandbox import Tier, adopt_orphans, descendants, tier_of
+from sandbox import Tier, adopting_orphans, descendants, tier_of
 
 TOLERANCE = 1e-6
 """Points by which a harmless program may differ from the honest one where nothing is random: rounding only."""
@@ -146,8 +146,14 @@ def bound(court: Court) -> Iterator[Finding]:
 def cheats(court: Court) -> Iterator[Finding]:
     """Every cheat, without the static screen: refused for the right reason, or harmless."""
     honest = court.judge.evaluate(court.honest.source, court.block)
-    adopt_orphans()  # or what escapes from a sandbox that dies would not be seen below this process
-    processes = _alive()
+    # What escapes from a sandbox that dies would not be seen below this process otherwise.
+    with adopting_orphans():
+        processes = _alive()
+        yield from _each_cheat(court, honest)
+        yield _after(court, honest, processes)
+
+
+def _each_cheat(court: Court, honest: Evaluation) -> Iterator[Finding]:
     layers = court.judge.layers
     for cheat in (cheat for cheat in court.cheats if not cheat.is_honest):
         started = time.perf_counter()
@@ -168,7 +174,6 @@ def cheats(court: Court) -> Iterator[Finding]:
             found=found,
             seconds=time.perf_counter() - started,
         )
-    yield _after(court, honest, processes)
 
 
 def _inapplicable(court: Court, cheat: Cheat) -> str | None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox.inside import linux
@@ -20,9 +21,14 @@ def kill(pid: int) -> None:
         return
 
 
-def adopt_orphans() -> None:
-    """From now on, processes below this one whose parent ends become its children (``PR_SET_CHILD_SUBREAPER``)."""
+@contextlib.contextmanager
+def adopting_orphans() -> Iterator[None]:
+    """For a while, processes below this one whose parent ends become its children (``PR_SET_CHILD_SUBREAPER``)."""
     linux.prctl("subreaper", linux.PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        linux.prctl("subreaper", linux.PR_SET_CHILD_SUBREAPER, 0)
 
 
 def descendants(ancestor: int) -> list[int]:

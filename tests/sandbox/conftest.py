@@ -72,17 +72,26 @@ from pathlib import Path
 def open_up():
     """In a mount namespace of its own, let every user reach this Python, however private the folders above."""
     from sandbox.inside import linux, namespaces
-    bind = 1 << 12
-    shut = lambda folder: not folder.stat().st_mode & 0o001
-    for prefix in sorted({Path(sys.base_prefix), Path(sys.prefix), *(Path(entry) for entry in sys.path if entry)}):
-        closed = [folder for folder in reversed(prefix.parents) if folder.exists() and shut(folder)]
-        if not closed or not prefix.exists():
+    bind, recursive = 1 << 12, 1 << 14
+    wanted = sorted({Path(sys.base_prefix), Path(sys.prefix), *(Path(entry) for entry in sys.path if entry)})
+    entered = False
+    for folder in (folder for path in wanted for folder in (*reversed(path.parents), path)):
+        if not folder.is_dir() or folder.stat().st_mode & 0o001:
             continue
-        namespaces.enter_mounts()
-        aside = os.open(prefix, os.O_PATH)
-        linux.mount("tmpfs", str(closed[0]), "tmpfs", 0, "mode=755")
-        os.makedirs(prefix)
-        linux.mount(f"/proc/self/fd/{aside}", str(prefix), None, bind)
+        if not entered:
+            namespaces.enter_mounts()
+            entered = True
+        # The same folder with the same entries, but everybody may pass.
+        aside = os.open(folder, os.O_PATH)
+        entries = [(entry.name, entry.is_dir()) for entry in folder.iterdir() if not entry.is_symlink()]
+        links = [(entry.name, os.readlink(entry)) for entry in folder.iterdir() if entry.is_symlink()]
+        linux.mount("tmpfs", str(folder), "tmpfs", 0, "mode=755")
+        for name, is_folder in entries:
+            place = folder / name
+            place.mkdir() if is_folder else place.touch()
+            linux.mount(f"/proc/self/fd/{aside}/{name}", str(place), None, bind | recursive)
+        for name, target in links:
+            os.symlink(target, folder / name)
         os.close(aside)
 '''
 
