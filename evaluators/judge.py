@@ -348,8 +348,9 @@ class Judge:
         self, source: str, logs: list[str], *, workload: Workload | None = None, hopeless_below: float | None = None
     ) -> Iterator[SandboxGuest]:
         facts = self._problem.declaration
+        session = self._sandbox.open(source, facts.entry, facts.limits)
         if self._opponents is None:
-            guest = SandboxGuest(self._sandbox.open(source, facts.entry, facts.limits), self._clock, self._off)
+            guest = SandboxGuest(session, self._clock, self._off)
         else:
             seed = timing_seed(self._secret, workload.name if workload else "", source)
             contest = Contest(
@@ -357,7 +358,6 @@ class Judge:
                 rng=np.random.default_rng(list(seed)),
                 plan=replace(self._plan, hopeless_below=hopeless_below),
             )
-            session = self._sandbox.open(source, facts.entry, facts.limits)
             guest = TimedGuest(session, self._clock, self._off, contest=contest)
         try:
             yield guest

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sandbox.inside import cgroups
 from sandbox.inside.cleaning import remove_tree
+from sandbox.layers import ENFORCED, Layer
 from sandbox.limits import SandboxError
 from sandbox.wire import Channel, Frame, WireError, encode
 
@@ -96,7 +97,7 @@ class ZygoteProcess:
         layers = ready.header["layers"]
         assert isinstance(layers, dict)
         self.layers: Mapping[str, str] = layers
-        if layers["mount namespace"] == "enforced":
+        if layers[Layer.MOUNT_NAMESPACE] == ENFORCED:
             # The zygote has a root of its own by now; what is removed at once cannot be left behind.
             remove_tree(self._base)
 

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
+
+from evaluators.registry import load_problem
 
 MIB = 1 << 20
 CALL_SECONDS = 0.25
 
 
-def _trivial() -> Any:
-    file = Path(__file__).parents[1] / "trivial" / "problem.py"
-    spec = importlib.util.spec_from_file_location("evolve_bench_trivial", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["evolve_bench_trivial"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-TRIVIAL = _trivial()
+TRIVIAL: Any = type(load_problem(str(Path(__file__).parents[1] / "trivial")))
 
 
 class _Hurried:
@@ -36,14 +25,14 @@ class _Hurried:
         return self._guest.call(arguments, CALL_SECONDS, expected)
 
 
-class Hostile(TRIVIAL.Trivial):  # type: ignore[misc]
+class Hostile(TRIVIAL):  # type: ignore[misc]
     """Return a constant near one half; up to eight processes and four threads may help."""
 
     declaration = dataclasses.replace(
-        TRIVIAL.DECLARATION,
+        TRIVIAL.declaration,
         name="hostile",
         limits=dataclasses.replace(
-            TRIVIAL.DECLARATION.limits, processes=8, threads=4, memory_bytes=512 * MIB, load_seconds=1.0
+            TRIVIAL.declaration.limits, processes=8, threads=4, memory_bytes=512 * MIB, load_seconds=1.0
         ),
     )
 

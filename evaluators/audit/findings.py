@@ -48,3 +48,14 @@ class Finding:
     expected: str
     found: str
     seconds: float = 0.0
+
+    @classmethod
+    def tried(cls, part: Part, name: str, held: bool, *, expected: str, found: str, seconds: float = 0.0) -> Finding:
+        """Something that was tried, and whether the evaluator behaved as it must."""
+        verdict = Verdict.HELD if held else Verdict.MISSED
+        return cls(part=part, name=name, verdict=verdict, expected=expected, found=found, seconds=seconds)
+
+    @classmethod
+    def skipped(cls, part: Part, name: str, why: str) -> Finding:
+        """Something that was not tried, and why."""
+        return cls(part=part, name=name, verdict=Verdict.SKIPPED, expected="an attempt", found=why)

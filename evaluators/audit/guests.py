@@ -19,7 +19,6 @@ class Exchange:
     """One call of an honest program: what was asked, what form was due, what came and after how many seconds."""
 
     arguments: Arguments
-    timeout_seconds: float
     expected: Expected
     value: Array
     seconds: float
@@ -43,7 +42,6 @@ class RecordingGuest:
         self.exchanges.append(
             Exchange(
                 arguments=kept,
-                timeout_seconds=timeout_seconds,
                 expected=expected,
                 value=reply.value.copy(),
                 seconds=reply.seconds,

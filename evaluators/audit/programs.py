@@ -24,6 +24,7 @@ from pathlib import Path
 
 from evaluators.model import EvaluatorError, Outcome
 from evaluators.problem import Declaration
+from sandbox import ENFORCED
 
 EVIDENCE = "CHEAT SUCCEEDED"
 FAMILIES = ("outputs", "replay", "timing", "harness", "specification", "honest")
@@ -76,9 +77,7 @@ class Cheat:
         """Groups of layers that are all missing, as ``"landlock or mount namespace"``."""
         groups = [group for group in self.needs if TIMED not in group]
         return [
-            " or ".join(sorted(group))
-            for group in groups
-            if not any(layers.get(layer) == "enforced" for layer in group)
+            " or ".join(sorted(group)) for group in groups if not any(layers.get(layer) == ENFORCED for layer in group)
         ]
 
     @property

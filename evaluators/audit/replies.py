@@ -11,7 +11,7 @@ import numpy as np
 
 from evaluators.audit.corruptions import Corruption, corruptions
 from evaluators.audit.court import Court, Trial, replayed
-from evaluators.audit.findings import Finding, Part, Verdict
+from evaluators.audit.findings import Finding, Part
 from evaluators.audit.guests import Exchange
 from evaluators.judge import CEILING, SCREEN, Judge
 from evaluators.model import Outcome, Split
@@ -39,11 +39,11 @@ def corrupted(court: Court) -> Iterator[Finding]:
         call = int(rng.integers(len(exchanges)))
         spoilt = corruption_of(exchanges[call], corruption, rng)
         if _same(spoilt, exchanges[call].value):
-            yield _skipped(Part.CORRUPTED, corruption.name, "does not change this reply")
+            yield Finding.skipped(Part.CORRUPTED, corruption.name, "does not change this reply")
             continue
         trial = court.try_replies(replayed(exchanges, {call: spoilt}))
         held = trial.refused is not None and trial.refused.check in exchanges[call].expected.checks
-        yield _finding(Part.CORRUPTED, corruption.name, held, expected="refused", found=str(trial))
+        yield Finding.tried(Part.CORRUPTED, corruption.name, held, expected="refused", found=str(trial))
 
 
 def lazy(court: Court) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def lazy(court: Court) -> Iterator[Finding]:
         try:
             answers = {index: lie(exchange) for index, exchange in enumerate(exchanges)}
         except (TypeError, ValueError) as error:
-            yield _skipped(Part.LINT, name, f"cannot be told with these arguments: {error}")
+            yield Finding.skipped(Part.LINT, name, f"cannot be told with these arguments: {error}")
             continue
         trial = court.try_replies(replayed(exchanges, dict(answers)))
         if court.is_timed:  # there is no partial credit where the objective is time: a lie is quick
@@ -62,7 +62,7 @@ def lazy(court: Court) -> Iterator[Finding]:
             limit = measured.objective + SLACK * max(1.0, abs(measured.objective))
             held = trial.refused is not None or (trial.measured is not None and trial.measured.objective <= limit)
             expected = f"refused, or no better than the baseline's {measured.objective:.6g}"
-        yield _finding(Part.LINT, name, held, expected=expected, found=str(trial))
+        yield Finding.tried(Part.LINT, name, held, expected=expected, found=str(trial))
 
 
 def _passed_through(exchange: Exchange) -> object:
@@ -116,19 +116,19 @@ def relations(court: Court) -> Iterator[Finding]:
         trial = court.try_replies(replayed(exchanges, changed), workload=workload)
         yield _equal(court, relation.name, measured, trial)
     if not court.problem.relations:
-        yield _skipped(Part.RELATIONS, "further relations", "the problem declares none")
+        yield Finding.skipped(Part.RELATIONS, "further relations", "the problem declares none")
 
 
 def _equal(court: Court, name: str, measured: Measured, trial: Trial) -> Finding:
     if court.is_timed:  # replayed replies take no time of their own; that they are still right is what must hold
         held = trial.measured is not None
-        return _finding(Part.RELATIONS, name, held, expected="accepted", found=str(trial))
+        return Finding.tried(Part.RELATIONS, name, held, expected="accepted", found=str(trial))
     expected = f"an objective of {measured.objective:.9g}"
     if trial.measured is None:
-        return _finding(Part.RELATIONS, name, False, expected=expected, found=str(trial))
+        return Finding.tried(Part.RELATIONS, name, False, expected=expected, found=str(trial))
     apart = abs(trial.measured.objective - measured.objective)
     held = apart <= SLACK * max(1.0, abs(measured.objective))
-    return _finding(Part.RELATIONS, name, held, expected=expected, found=f"{apart:.1e} away from it")
+    return Finding.tried(Part.RELATIONS, name, held, expected=expected, found=f"{apart:.1e} away from it")
 
 
 def switched_off(court: Court, other_judge: Callable[[Problem, frozenset[str]], Judge]) -> Iterator[Finding]:
@@ -164,7 +164,7 @@ def _form_check(court: Court, scenes: list[Scene], check: str) -> Finding:
             return _let_through(check, accepted)
         breaks = breaks or broken
     found = f"needed, the judge breaks without it: {breaks}" if breaks else IDLE
-    return _finding(Part.CHECKS, check, bool(breaks), expected=NEEDED, found=found)
+    return Finding.tried(Part.CHECKS, check, bool(breaks), expected=NEEDED, found=found)
 
 
 def _through(court: Court, scene: Scene, check: str) -> tuple[str, str]:
@@ -194,7 +194,7 @@ def corruption_of(exchange: Exchange, corruption: Corruption, rng: np.random.Gen
 
 
 def _let_through(check: str, what: str) -> Finding:
-    return _finding(Part.CHECKS, check, True, expected=NEEDED, found=what)
+    return Finding.tried(Part.CHECKS, check, True, expected=NEEDED, found=what)
 
 
 def _own_check(court: Court, exchanges: Sequence[Exchange], check: str) -> Finding:
@@ -207,13 +207,13 @@ def _own_check(court: Court, exchanges: Sequence[Exchange], check: str) -> Findi
     on, without = court.try_replies(slow), court.try_replies(slow, frozenset({check}))
     if on.refused is not None and on.refused.check == check and without.measured is not None:
         return _let_through(check, f"honest replies, each just within its time limit: {without}")
-    return _skipped(Part.CHECKS, check, f"slow replies, all that an audit knows to try, do not meet it ({on})")
+    return Finding.skipped(Part.CHECKS, check, f"slow replies, all that an audit knows to try, do not meet it ({on})")
 
 
 def _ceiling(court: Court, other_judge: Callable[[Problem, frozenset[str]], Judge]) -> Finding:
     """Plant a fault in the evaluator that inflates the objective; only the proven ceiling can notice."""
     if not court.is_timed and not math.isfinite(court.block.standards[0].ceiling):
-        return _skipped(Part.CHECKS, CEILING, "the problem proves none")
+        return Finding.skipped(Part.CHECKS, CEILING, "the problem proves none")
     outcomes = []
     block = replace(court.block, standards=court.block.standards[:1])
     for off in (frozenset({SCREEN}), frozenset({SCREEN, CEILING})):
@@ -224,7 +224,7 @@ def _ceiling(court: Court, other_judge: Callable[[Problem, frozenset[str]], Judg
             judge.close()
     held = outcomes == [Outcome.QUARANTINED, Outcome.OK]
     found = f"an inflated objective: {outcomes[0].value} with it, {outcomes[1].value} without"
-    return _finding(Part.CHECKS, CEILING, held, expected="quarantined with it, ok without", found=found)
+    return Finding.tried(Part.CHECKS, CEILING, held, expected="quarantined with it, ok without", found=found)
 
 
 class _Inflated:
@@ -245,17 +245,3 @@ class _Inflated:
 
 def _same(value: object, honest: Array) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == honest.dtype and np.array_equal(value, honest)
-
-
-def _skipped(part: Part, name: str, why: str) -> Finding:
-    return Finding(part=part, name=name, verdict=Verdict.SKIPPED, expected="an attempt", found=why)
-
-
-def _finding(part: Part, name: str, held: bool, *, expected: str, found: str) -> Finding:
-    return Finding(
-        part=part,
-        name=name,
-        verdict=Verdict.HELD if held else Verdict.MISSED,
-        expected=expected,
-        found=found,
-    )

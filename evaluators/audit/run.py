@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evaluators.audit import replies, sandboxed
 from evaluators.audit.court import Court
-from evaluators.audit.findings import Finding, Part, Verdict
+from evaluators.audit.findings import Finding, Part
 from evaluators.audit.programs import default_folder, read_cheats
 from evaluators.host import require_sandbox
 from evaluators.judge import SCREEN, Block, Judge
@@ -95,10 +95,10 @@ def _guarded(part: Part, run: Callable[[], Iterator[Finding]]) -> Iterator[Findi
     try:
         yield from run()
     except Exception as error:  # noqa: BLE001 - an evaluator that breaks is what an audit is there to find
-        yield Finding(
-            part=part,
-            name="this part broke off",
-            verdict=Verdict.MISSED,
+        yield Finding.tried(
+            part,
+            "this part broke off",
+            False,
             expected="no failure of the evaluator",
             found=f"{type(error).__name__}: {error}",
         )

@@ -14,7 +14,7 @@ from evaluators.audit.court import Court, gain, try_guest
 from evaluators.audit.findings import Finding, Part, Verdict
 from evaluators.audit.programs import EVIDENCE, Cheat, in_words
 from evaluators.model import Evaluation, Outcome, Split
-from sandbox import Tier, adopting_orphans, descendants, tier_of
+from sandbox import ENFORCED, Tier, adopting_orphans, descendants, tier_of
 
 TOLERANCE = 1e-6
 """Points by which a harmless program may differ from the honest one where nothing is random: rounding only."""
@@ -36,7 +36,7 @@ NAMED_REJECTIONS = 3
 def isolation(court: Court) -> Finding:
     """What confines programs on this machine, and what does not."""
     layers = court.judge.layers
-    lacking = [f"{layer} ({state})" for layer, state in layers.items() if state != "enforced"]
+    lacking = [f"{layer} ({state})" for layer, state in layers.items() if state != ENFORCED]
     return Finding(
         part=Part.SANDBOX,
         name="isolation",
@@ -54,10 +54,10 @@ def honest_controls(court: Court, evaluations: int) -> Iterator[Finding]:
     for name, source in programs.items():
         started = time.perf_counter()
         evaluation = court.judge.evaluate(source, court.block)
-        yield Finding(
-            part=Part.HONEST,
-            name=name,
-            verdict=Verdict.HELD if evaluation.outcome is Outcome.OK else Verdict.MISSED,
+        yield Finding.tried(
+            Part.HONEST,
+            name,
+            evaluation.outcome is Outcome.OK,
             expected="ok",
             found=_told(evaluation),
             seconds=time.perf_counter() - started,
@@ -77,10 +77,10 @@ def _many(court: Court, sources: list[str], evaluations: int) -> Finding:
         if trial.measured is None:
             rejected.append(f"block {number + 1}: {trial}")
     quoted = "; ".join(rejected[:NAMED_REJECTIONS])
-    return Finding(
-        part=Part.HONEST,
-        name=f"{evaluations} honest evaluations on fresh draws",
-        verdict=Verdict.MISSED if rejected else Verdict.HELD,
+    return Finding.tried(
+        Part.HONEST,
+        f"{evaluations} honest evaluations on fresh draws",
+        not rejected,
         expected="0 rejected",
         found=f"{len(rejected)} rejected{': ' if quoted else ''}{quoted}",
         seconds=time.perf_counter() - started,
@@ -93,10 +93,10 @@ def noise_floor(court: Court) -> Iterator[Finding]:
     first, second = (court.judge.evaluate(court.honest.source, court.block) for _ in range(2))
     failed = next((found for found in (first, second) if found.outcome is not Outcome.OK), None)
     if failed is not None:
-        yield Finding(
-            part=Part.NOISE,
-            name="baseline against itself (A/A)",
-            verdict=Verdict.MISSED,
+        yield Finding.tried(
+            Part.NOISE,
+            "baseline against itself (A/A)",
+            False,
             expected="ok, twice",
             found=_told(failed),
         )
@@ -108,10 +108,10 @@ def noise_floor(court: Court) -> Iterator[Finding]:
     for metric in times:
         a, b = first.metrics[metric.name], second.metrics[metric.name]
         found += f"; {metric.name} {a:.3g} and {b:.3g} {metric.unit} ({100 * (b / a - 1):+.1f} %)"
-    yield Finding(
-        part=Part.NOISE,
-        name="baseline against itself (A/A)",
-        verdict=Verdict.HELD if abs(gain(second, first)) <= allowed else Verdict.MISSED,
+    yield Finding.tried(
+        Part.NOISE,
+        "baseline against itself (A/A)",
+        abs(gain(second, first)) <= allowed,
         expected="no difference that its interval does not cover",
         found=found,
         seconds=time.perf_counter() - started,
@@ -134,10 +134,10 @@ def bound(court: Court) -> Iterator[Finding]:
             best = max(best, fmean(result.objective for result in evaluation.workloads))
     held = not beyond and base < reference <= ceiling
     figures = f"baseline {base:.4f}, best seed {best:.4f}, reference {reference:.4f}, ceiling {ceiling:.4f}"
-    yield Finding(
-        part=Part.BOUND,
-        name="baseline < reference <= ceiling, and no seed beyond it",
-        verdict=Verdict.HELD if held else Verdict.MISSED,
+    yield Finding.tried(
+        Part.BOUND,
+        "baseline < reference <= ceiling, and no seed beyond it",
+        held,
         expected="this order",
         found="; ".join([figures, *beyond]),
     )
@@ -234,10 +234,10 @@ def _after(court: Court, before: Evaluation, processes: int) -> Finding:
     after = court.judge.evaluate(court.honest.source, court.block)
     left = _alive() - processes
     same = after.outcome is Outcome.OK and abs(gain(after, before)) <= _noise(court, after, before)
-    return Finding(
-        part=Part.LEFTOVERS,
-        name="after all cheats",
-        verdict=Verdict.HELD if same and not left else Verdict.MISSED,
+    return Finding.tried(
+        Part.LEFTOVERS,
+        "after all cheats",
+        same and not left,
         expected="no process left, and the honest program judged as before",
         found=f"{left} processes left; {_told(after)}, before: {_told(before)}",
     )

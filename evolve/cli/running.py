@@ -187,10 +187,11 @@ def _check_sandbox(tier: str) -> None:
     """
     from evaluators.host import require_sandbox
     from evolve.doctor import sandbox_layers
+    from sandbox import ENFORCED, Layer
 
     layers = sandbox_layers()
     require_sandbox(layers, tier)
-    if "enforced" not in (layers.get("mount namespace"), layers.get("landlock")):
+    if ENFORCED not in (layers.get(Layer.MOUNT_NAMESPACE), layers.get(Layer.LANDLOCK)):
         click.echo(
             "warning: neither mount namespaces nor Landlock work here, so candidates can read your files, the "
             "archive's secrets among them; run only code that you trust (evolve doctor says what is missing)",
