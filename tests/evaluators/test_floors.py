@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,8 +13,6 @@ from evaluators.judge import Judge
 from evaluators.model import Outcome, Split
 from evaluators.timing import Plan, Timing
 from sandbox import Sandbox, Session
-
-SPEED = Path(__file__).parents[2] / "bench" / "speed" / "problem.py"
 
 QUICK = Plan(fewest_rounds=2, most_rounds=2, most_warm_rounds=1)
 
@@ -35,21 +30,14 @@ TIMING = Timing(
 
 
 @pytest.fixture(scope="module")
-def small() -> Iterator[Any]:
+def small(speed: ModuleType) -> Any:
     """The timed benchmark problem with one small workload."""
-    spec = importlib.util.spec_from_file_location("speed_for_floors", SPEED)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["speed_for_floors"] = module
-    spec.loader.exec_module(module)
 
-    class Small(module.Speed):  # type: ignore[name-defined, misc]
+    class Small(speed.Speed):  # type: ignore[name-defined, misc]
         def workloads(self, split: Split, seed: bytes) -> Any:
             return [replace(work, size=12_000) for work in super().workloads(split, seed)]
 
-    yield Small(1)
-    del sys.modules["speed_for_floors"]
+    return Small(1)
 
 
 def source_of(problem: Any, name: str) -> str:

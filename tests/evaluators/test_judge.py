@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,21 +18,8 @@ from evaluators.statistics import t_quantile
 from evaluators.tasks import CountingClock
 from sandbox import Sandbox, SandboxError
 
-TRIVIAL = Path(__file__).parents[2] / "bench" / "trivial" / "problem.py"
 PLACES = list(itertools.product(range(2), range(4)))
 HALF = "import numpy as np\n\n\ndef answer(size):\n    return np.full(size, 0.5)\n"
-
-
-@pytest.fixture(scope="module")
-def trivial() -> ModuleType:
-    """The trivial problem's module, to derive faulty problems from."""
-    spec = importlib.util.spec_from_file_location("trivial_for_judge", TRIVIAL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["trivial_for_judge"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +17,6 @@ from evaluators.tasks import CountingClock
 from evaluators.timing import Plan, Players, Timing, compare
 from sandbox import Limits
 
-SPEED = Path(__file__).parents[2] / "bench" / "speed" / "problem.py"
 HONEST = "\n\ndef honest(values, count):\n    return np.argsort(-values, kind='stable')[:count].astype(np.int32)\n"
 
 
@@ -113,18 +109,6 @@ class TestStatistics:
         plain = Machine(6, noise=0.01)
         assert plain.compare(1.0).bias == 0.0
         assert Machine(6, noise=0.01).compare(1.1).bias == pytest.approx(math.log2(1.1), rel=0.1)
-
-
-@pytest.fixture(scope="module")
-def speed() -> ModuleType:
-    """The benchmark problem's module, to derive smaller and faulty problems from."""
-    spec = importlib.util.spec_from_file_location("speed_for_timing", SPEED)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["speed_for_timing"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def small(speed: ModuleType, **changes: object) -> Any:

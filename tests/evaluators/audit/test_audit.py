@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -26,17 +24,6 @@ from evaluators.replies import Expected, Rule, fault_of
 TRIVIAL = Path(__file__).parents[3] / "bench" / "trivial" / "problem.py"
 NOTHING = '"""Returns nothing.\n\nfamily: outputs\nexpect: wrong /not None/\n"""\n\n\ndef cheat(honest, arguments):\n'
 HONEST = '"""Honest.\n\nfamily: honest\nexpect: ok\n"""\n\n\ndef cheat(honest, arguments):\n'
-
-
-@pytest.fixture(scope="module")
-def trivial() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("trivial_for_audit", TRIVIAL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["trivial_for_audit"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
