@@ -23,9 +23,10 @@ from evaluators.registry import load_problem
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, Task, WorkerSpec
 from evolve.budget import Budget
+from evolve.desk import InlineDesk
 from evolve.evolution import Evolution
 from evolve.proposal import Context, Proposal, Selection
-from evolve.runner import Flight, Runner
+from evolve.runner import Flight, Runner, Workshop
 from evolve.selectors import SELECTORS
 
 TRIVIAL = str(Path(__file__).parent / "trivial")
@@ -82,7 +83,7 @@ class Scribe:
 
     def propose(self, selection: Selection, context: Context) -> Proposal:
         source = SOURCE.replace("0.25", repr(context.rng.random()))
-        return Proposal(source=source, operator="write", parents=(selection.parent.number,))
+        return Proposal(source=source, proposer="scribe", operator="write", parents=(selection.parent.number,))
 
 
 class Stopwatch:
@@ -111,14 +112,14 @@ def throughput(count: int, workers: int) -> None:
         pool = RayPool(WorkerSpec(problem=TRIVIAL, workload="1", secret=bytes(32)), workers=workers)
         evolution = Evolution(
             problem,
-            Scribe(),
             SELECTORS["adaptive"](),
             seed=0,
-            is_known=lambda digest: archive.has_digest(run.id, digest) is not None,
+            known=lambda digest: archive.has_digest(run.id, digest),
             block_size=10**9,
         )
         budget = Budget(evaluations=count)
-        Runner(archive, run.id, evolution, pool, budget=budget, observer=watch, clock=time.monotonic).search(
+        workshop = Workshop(desk=InlineDesk(Scribe()), pool=pool)
+        Runner(archive, run.id, evolution, workshop, budget=budget, observer=watch, clock=time.monotonic).search(
             lambda: False
         )
         pool.close()

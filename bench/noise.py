@@ -26,10 +26,11 @@ from evaluators.problem import Declaration, Descriptor, Guest, Measured, Relatio
 from evaluators.serial import SerialPool
 from evaluators.tasks import WorkerSpec
 from evolve.budget import Budget
+from evolve.desk import InlineDesk
 from evolve.evolution import Evolution
 from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
 from evolve.proposal import Context, Proposal, Selection
-from evolve.runner import Flight, Runner
+from evolve.runner import Flight, Runner, Workshop
 from evolve.selectors import SELECTORS
 from sandbox import Limits
 from seeds import Seed
@@ -145,7 +146,8 @@ class Writer:
     def propose(self, selection: Selection, context: Context) -> Proposal:
         """Never the same program twice."""
         self.written += 1
-        return Proposal(source=SOURCE.format(value=self.written), operator="write", parents=(selection.parent.number,))
+        source = SOURCE.format(value=self.written)
+        return Proposal(source=source, proposer="writer", operator="write", parents=(selection.parent.number,))
 
 
 class Tally:
@@ -209,12 +211,12 @@ def run_once(selector: str, *, seed: int, candidates: int, sigma: float) -> Clai
         try:
             evolution = Evolution(
                 problem,
-                writer,
                 SELECTORS[selector](),
                 seed=seed,
-                is_known=lambda digest: archive.has_digest(run.id, digest) is not None,
+                known=lambda digest: archive.has_digest(run.id, digest),
             )
-            runner = Runner(archive, run.id, evolution, pool, budget=Budget(), observer=tally, clock=time.monotonic)
+            workshop = Workshop(desk=InlineDesk(writer), pool=pool)
+            runner = Runner(archive, run.id, evolution, workshop, budget=Budget(), observer=tally, clock=time.monotonic)
             runner.search(lambda: writer.written >= candidates)
             result = run_final(
                 archive,

@@ -1,6 +1,6 @@
-"""Remembers: runs, programs, candidates, lineage, evaluations. The only room that knows SQLAlchemy.
+"""Remembers: runs, candidates, evaluations, model calls, notes, orders. The only room that knows SQLAlchemy.
 
 May import: `evaluators` (values and statistics), SQLAlchemy.
-Names: `Archive` (`db.archive`); `RunRecord`, `CandidateRecord`, `EvaluationRecord`, `Standing` (`db.records`,
+Names: `Archive` (`db.archive`); `RunRecord`, `CandidateRecord`, `EvaluationRecord`, `CallRecord` (`db.records`,
 which needs no SQLAlchemy).
 """

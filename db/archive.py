@@ -9,9 +9,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 
-from sqlalchemy import Connection, exists, insert, literal, select, true, update
+from sqlalchemy import insert, literal, select, true, update
 
+from db.calls import Calls
 from db.locks import driver_lock
+from db.notes import Notes
+from db.orders import Orders
+from db.parts import no_run, require_candidate
 from db.reads import page_of_standings, read_candidates, read_evaluations, read_runs, read_standings
 from db.records import (
     ArchiveError,
@@ -37,19 +41,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Archive:
-    """Runs, candidates and evaluations in one database file.
+class Archive(Calls, Notes, Orders):
+    """Runs, candidates, evaluations, calls of language models, notes and orders in one database file.
 
     Every change is one transaction: it is stored as a whole when the method returns, and not at all if it
-    raises or the process dies. One process writes while any number read. Reading costs what it returns,
-    however much the archive holds.
+    raises or the process dies. One process writes, from any of its threads, while any number read. Reading
+    costs what it returns, however much the archive holds.
 
     Every method raises `ArchiveError` when it cannot do what was asked.
     """
 
     def __init__(self, store: Store, now: Callable[[], datetime] = utc_now) -> None:
-        self._store = store
-        self._now = now
+        super().__init__(store, now)
         self._hosts: dict[str, int] = {}
 
     @classmethod
@@ -138,7 +141,7 @@ class Archive:
         with self._store.reading() as connection:
             found = read_runs(connection, runs.c.id == run_id)
         if not found:
-            raise _no_run(run_id)
+            raise no_run(run_id)
         return found[0]
 
     def secret(self, run_id: int) -> bytes:
@@ -146,7 +149,7 @@ class Archive:
         with self._store.reading() as connection:
             secret = connection.scalar(select(runs.c.secret).where(runs.c.id == run_id))
         if secret is None:
-            raise _no_run(run_id)
+            raise no_run(run_id)
         return bytes(secret)
 
     def set_status(self, run_id: int, status: RunStatus) -> None:
@@ -175,7 +178,7 @@ class Archive:
     def set_best(self, run_id: int, number: int, split: Split) -> None:
         """Call a candidate the best of its run, by what a split says."""
         with self._store.writing() as connection:
-            _require_candidate(connection, run_id, number)
+            require_candidate(connection, run_id, number)
             values = {"best_number": number, "best_split": split}
             connection.execute(update(runs).where(runs.c.id == run_id).values(values))
 
@@ -183,7 +186,7 @@ class Archive:
         """Add proposals that were thrown away unevaluated to a run's counters."""
         with self._store.writing() as connection:
             if write_discarded(connection, run_id, {"duplicates": duplicates, "unusable": unusable}) == 0:
-                raise _no_run(run_id)
+                raise no_run(run_id)
 
     def register(
         self,
@@ -217,7 +220,7 @@ class Archive:
     def plan(self, run_id: int, planned: Planned) -> int:
         """Store a further evaluation of a known candidate, before it is done; returns the evaluation's id."""
         with self._store.writing() as connection:
-            _require_candidate(connection, run_id, planned.number)
+            require_candidate(connection, run_id, planned.number)
             return write_plan(connection, run_id, planned, self._now())
 
     def record(self, evaluation_id: int, evaluation: Evaluation) -> int:
@@ -268,21 +271,21 @@ class Archive:
             ArchiveError: there is no such candidate.
         """
         with self._store.reading() as connection:
-            _require_candidate(connection, run_id, number)
+            require_candidate(connection, run_id, number)
             return read_candidates(connection, run_id, select(literal(number)))[number]
 
     def children(self, run_id: int, number: int) -> list[int]:
         """Numbers of the candidates that were made from this one."""
         query = select(lineage.c.child).where(lineage.c.run_id == run_id, lineage.c.parent == number)
         with self._store.reading() as connection:
-            _require_candidate(connection, run_id, number)
+            require_candidate(connection, run_id, number)
             return list(connection.scalars(query.distinct().order_by(lineage.c.child)))
 
     def evaluations(self, run_id: int, number: int) -> list[EvaluationRecord]:
         """Every evaluation of a candidate, planned ones too, in the order of planning."""
         wanted = (evaluations.c.run_id == run_id) & (evaluations.c.number == number)
         with self._store.reading() as connection:
-            _require_candidate(connection, run_id, number)
+            require_candidate(connection, run_id, number)
             return read_evaluations(connection, wanted, evaluations.c.id)
 
     def standings(
@@ -303,25 +306,10 @@ class Archive:
     def standing(self, run_id: int, number: int) -> Standing:
         """Where one candidate stands, scored or not."""
         with self._store.reading() as connection:
-            _require_candidate(connection, run_id, number)
+            require_candidate(connection, run_id, number)
             return read_standings(connection, run_id, select(literal(number)))[0]
 
     def _update_run(self, run_id: int, values: dict[str, object]) -> None:
         with self._store.writing() as connection:
             if connection.execute(update(runs).where(runs.c.id == run_id).values(values)).rowcount == 0:
-                raise _no_run(run_id)
-
-
-def _no_run(run_id: int) -> ArchiveError:
-    return ArchiveError(f"no run with id {run_id} in this archive; take the id from create_run() or run()")
-
-
-def _require_candidate(connection: Connection, run_id: int, number: int) -> None:
-    wanted = exists().where(candidates.c.run_id == run_id, candidates.c.number == number)
-    if connection.scalar(select(wanted)):
-        return
-    held = connection.scalar(select(runs.c.candidates).where(runs.c.id == run_id))
-    if held is None:
-        raise _no_run(run_id)
-    span = f"it holds 0 to {held - 1}" if held else "it holds none yet"
-    raise ArchiveError(f"run {run_id} has no candidate {number}; {span}")
+                raise no_run(run_id)

@@ -30,6 +30,13 @@ def _exact_in_sqlite(_element: Exact, _compiler: object, **_options: object) -> 
     return "DOUBLE_BLOB"
 
 
+def storable(text: str) -> str:
+    """A text as `GuestText` stores it; what is storable already stays as it is."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class GuestText(TypeDecorator[str]):
     """Text that a program or a model wrote.
 
@@ -42,9 +49,7 @@ class GuestText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
         """Escape what no database stores."""
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+        return None if value is None else storable(value)
 
 
 class State(TypeDecorator[S]):

@@ -34,7 +34,7 @@ from evaluators.statistics import Estimate
 AnyRow = Row[*tuple[Any, ...]]
 Numbers = Select[int]  # candidate numbers of one run
 
-_RUN_COLUMNS = [column for column in runs.c if column.name != "secret"]
+_RUN_COLUMNS = [column for column in runs.c if column.name not in {"secret", "recorded", "tickets"}]
 _ORDERS = {
     "low": (standings.c.low.desc(), standings.c.number),
     "score": (standings.c.mean.desc(), standings.c.number),
@@ -63,6 +63,9 @@ def read_runs(connection: Connection, wanted: ColumnElement[bool], limit: int | 
             candidates=row.candidates,
             duplicates=row.duplicates,
             unusable=row.unusable,
+            calls=row.calls,
+            tokens=row.tokens,
+            cost=row.cost,
             best=row.best_number,
             best_split=row.best_split,
             counts=dict(counts[row.id]),
@@ -90,6 +93,7 @@ def read_candidates(connection: Connection, run_id: int, numbers: Numbers) -> di
             parents=tuple(parents[row.number]),
             note=row.note,
             created=row.created,
+            ticket=row.ticket,
         )
         for row in rows
     }

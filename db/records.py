@@ -51,8 +51,10 @@ class RunRecord:
     ``elapsed_seconds`` is the search time used so far over all sittings; ``finished`` is when it last stopped
     running, for whatever reason; ``counts`` is how many evaluations ended in each outcome, by purpose,
     without zeros; ``candidates`` is how many were registered, and so the next candidate's number;
-    ``duplicates`` and ``unusable`` count proposals that cost no evaluation; ``best`` is the number of the
-    candidate currently called best and ``best_split`` the split that says so.
+    ``duplicates`` and ``unusable`` count proposals that cost no evaluation; ``calls`` is how many calls of
+    language models were begun, ``tokens`` and ``cost`` (US dollars) what the ended ones are charged with, a call
+    of an unknown price adding nothing to ``cost``; ``best`` is the number of the candidate currently called best
+    and ``best_split`` the split that says so.
     """
 
     id: int
@@ -67,6 +69,9 @@ class RunRecord:
     candidates: int
     duplicates: int
     unusable: int
+    calls: int
+    tokens: int
+    cost: float
     best: int | None
     best_split: Split | None
     counts: Mapping[Purpose, Mapping[Outcome, int]]
@@ -84,6 +89,7 @@ class NewCandidate:
         operator: how, such as ``"crossover:forecast"``; for a seed, its name.
         parents: numbers of the candidates it was made from, the main parent first.
         note: free text such as a one-line description of the change.
+        ticket: the draft that it came of, by which its calls of language models are found; None if it had none.
     """
 
     number: int
@@ -93,6 +99,7 @@ class NewCandidate:
     operator: str
     parents: tuple[int, ...] = ()
     note: str = ""
+    ticket: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +115,7 @@ class CandidateRecord:
     parents: tuple[int, ...]
     note: str
     created: datetime
+    ticket: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +141,154 @@ class EvaluationRecord:
     sequence: int | None
     evaluation: Evaluation | None
     recorded: datetime | None
+
+
+class CallState(StrEnum):
+    """What became of a call of a language model. ``SENT`` is under way; ``LOST`` was, when its driver died."""
+
+    SENT = "sent"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens that a call used.
+
+    Args:
+        prompt_tokens: tokens read, those from a cache included.
+        completion_tokens: tokens written, reasoning included.
+        reasoning_tokens: of those written, the ones that the answer does not show.
+        cached_tokens: of those read, the ones from the provider's cache.
+        estimated: whether we had to guess, because the server said nothing.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    estimated: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that count against a budget."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation with a language model: ``role`` is system, user, assistant or tool."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCall:
+    """A request about to be sent to a language model.
+
+    Args:
+        ticket: the draft that it is made for; None for calls that serve no candidate.
+        purpose: what it is for, such as ``"edit"``, ``"repair"`` or ``"insights"``.
+        model: the model's name as asked for.
+        messages: the whole conversation, secrets scrubbed; every text is stored once.
+        held_tokens: upper bound of the tokens that it may use; what it is charged with if its driver dies.
+        held_cost: upper bound of its cost in US dollars; None where the price is unknown.
+    """
+
+    ticket: int | None
+    purpose: str
+    model: str
+    messages: tuple[Message, ...]
+    held_tokens: int
+    held_cost: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResult:
+    """What came of a call.
+
+    Args:
+        state: ``ANSWERED`` or ``FAILED``; ``LOST`` only as the archive's own word on a call whose driver died,
+            which is charged with what it held (all of it shown as ``completion_tokens``, estimated).
+        answer: the text that came back, secrets scrubbed; tool calls are in it as text; may be cut.
+        usage: tokens used; zeros where nothing was billed.
+        cost: in US dollars; None where the price is unknown.
+        finish: the server's word for why it stopped, such as ``"stop"`` or ``"length"``; empty if it said none.
+        error: why it failed, in one line; empty if it was answered.
+    """
+
+    state: CallState
+    answer: str
+    usage: Usage
+    cost: float | None
+    finish: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """A call as the archive knows it; ``result`` is None while it is under way."""
+
+    id: int
+    run_id: int
+    call: NewCall
+    result: CallResult | None
+    begun: datetime
+    ended: datetime | None
+
+
+class NoteKind(StrEnum):
+    """What a note of a run says."""
+
+    HYPOTHESIS = "hypothesis"
+    INSIGHTS = "insights"
+    PARADIGM = "paradigm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something that later prompts should know: by whom (``"llm:MODEL"``, an asker's name), and on which candidate."""
+
+    kind: NoteKind
+    text: str
+    author: str
+    number: int | None = None
+
+
+class OrderState(StrEnum):
+    """Where an order stands. An open order whose time is over is given to the next who asks."""
+
+    OPEN = "open"
+    TOLD = "told"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A request for one candidate, handed to somebody outside.
+
+    Args:
+        ticket: its number in the run.
+        asker: who has it now.
+        parent: the candidate to build on.
+        inspirations: further candidates shown, worst first.
+        issued: when it was handed out last.
+        expires: when it may be handed to somebody else.
+        times: how often it was handed out.
+        state: open, or told.
+        number: the candidate that came of it; None while open, or where what came was refused.
+    """
+
+    ticket: int
+    asker: str
+    parent: int
+    inspirations: tuple[int, ...]
+    issued: datetime
+    expires: datetime
+    times: int = 1
+    state: OrderState = OrderState.OPEN
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
@@ -19,17 +20,15 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from db.columns import CLUSTERED, Exact, GuestText, State, UtcDateTime
-from db.records import Purpose, RunStatus
+from db.records import CallState, NoteKind, OrderState, Purpose, RunStatus
 from evaluators.model import Outcome, Split
 
 APPLICATION = "evolve"
-VERSION = 2
-
-UPGRADES = {1: ("ALTER TABLE samples ADD COLUMN stratum TEXT NOT NULL DEFAULT ''",)}
-"""What makes the next version of an older one, in SQLite; rows that are there already must stay right."""
+VERSION = 3
 
 METADATA = MetaData()
 
@@ -59,6 +58,10 @@ runs = Table(
     Column("unusable", Integer, nullable=False, default=0),
     Column("best_number", Integer),
     Column("best_split", State(Split)),
+    Column("calls", Integer, nullable=False, server_default=text("0")),
+    Column("tokens", Integer, nullable=False, server_default=text("0")),
+    Column("cost", Exact, nullable=False, server_default=text("0.0")),
+    Column("tickets", Integer, nullable=False, server_default=text("0")),
 )
 
 programs = Table(
@@ -79,6 +82,7 @@ candidates = Table(
     Column("operator", GuestText, nullable=False),
     Column("note", GuestText, nullable=False),
     Column("created", UtcDateTime, nullable=False),
+    Column("ticket", Integer),
     UniqueConstraint("run_id", "digest"),
     **CLUSTERED,
 )
@@ -190,3 +194,84 @@ outcome_counts = Table(
     Column("total", Integer, nullable=False),
     **CLUSTERED,
 )
+
+texts = Table(
+    "texts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("text", GuestText, nullable=False),
+)
+
+calls = Table(
+    "calls",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey(runs.c.id), nullable=False),
+    Column("ticket", Integer),
+    Column("purpose", GuestText, nullable=False),
+    Column("model", GuestText, nullable=False),
+    Column("held_tokens", Integer, nullable=False),
+    Column("held_cost", Exact),
+    Column("begun", UtcDateTime, nullable=False),
+    Column("state", State(CallState), nullable=False),
+    Column("ended", UtcDateTime),
+    Column("answer", ForeignKey(texts.c.id)),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("reasoning_tokens", Integer),
+    Column("cached_tokens", Integer),
+    Column("estimated", Boolean),
+    Column("cost", Exact),
+    Column("finish", GuestText),
+    Column("error", GuestText),
+)
+Index("calls_by_run", calls.c.run_id, calls.c.id)
+Index("calls_by_ticket", calls.c.run_id, calls.c.ticket, calls.c.id)
+_under_way = calls.c.ended.is_(None)
+Index("calls_under_way", calls.c.run_id, sqlite_where=_under_way, postgresql_where=_under_way)
+
+# A conversation of many turns repeats all that was said: a message is a few bytes here, its text lies once in `texts`.
+messages = Table(
+    "messages",
+    METADATA,
+    Column("call_id", ForeignKey(calls.c.id), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("role", GuestText, nullable=False),
+    Column("text_id", ForeignKey(texts.c.id), nullable=False),
+    **CLUSTERED,
+)
+
+notes = Table(
+    "notes",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey(runs.c.id), nullable=False),
+    Column("kind", State(NoteKind), nullable=False),
+    Column("text", GuestText, nullable=False),
+    Column("author", GuestText, nullable=False),
+    Column("number", Integer),
+    Column("created", UtcDateTime, nullable=False),
+    _of_candidate("number"),
+)
+Index("notes_by_run", notes.c.run_id, notes.c.id)
+Index("notes_by_kind", notes.c.run_id, notes.c.kind, notes.c.id)
+
+# Not clustered: SQLite would then look for the open ones by walking through all of the run's.
+orders = Table(
+    "orders",
+    METADATA,
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    Column("ticket", Integer, primary_key=True, autoincrement=False),
+    Column("asker", GuestText, nullable=False),
+    Column("parent", Integer, nullable=False),
+    Column("inspirations", JSON, nullable=False),
+    Column("issued", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("state", State(OrderState), nullable=False),
+    Column("number", Integer),
+    _of_candidate("parent"),
+    _of_candidate("number"),
+)
+Index("orders_by_state", orders.c.run_id, orders.c.state, orders.c.ticket)

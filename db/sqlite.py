@@ -63,6 +63,7 @@ def make_engine(path: Path) -> Engine:
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": BUSY_SECONDS},
         hide_parameters=True,
+        pool_size=0,  # a connection for each thread that needs one; with a limit, one more reader would fail
         json_serializer=partial(json.dumps, allow_nan=False),
     )
     event.listen(engine, "connect", _configure)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy import Connection, Engine, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from db.records import ArchiveError
-from db.schema import APPLICATION, METADATA, UPGRADES, VERSION, schema_version
+from db.schema import APPLICATION, METADATA, VERSION, schema_version
 from db.sqlite import begin, explain, make_engine, use_wal
+from db.upgrades import UPGRADES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,7 @@ class Store:
 
     path: Path
     engine: Engine
+    writer: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -31,8 +34,11 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is stored as a whole when the block ends, and not at all when it raises."""
-        with self._transaction(writing=True) as connection:
+        """A transaction that is stored as a whole when the block ends, and not at all when it raises.
+
+        Threads of one process take turns; left to the database's lock, they would sleep and poll for it.
+        """
+        with self.writer, self._transaction(writing=True) as connection:
             yield connection
 
     def close(self) -> None:

@@ -150,6 +150,7 @@ def write_candidate(
         "operator": new.operator,
         "note": new.note,
         "created": now,
+        "ticket": new.ticket,
     }
     try:
         connection.execute(_ADD_CANDIDATE, row)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluators.block import Block, Standard
 from evaluators.guest import SandboxGuest
 from evaluators.host import describe_host, usable_cpus
 from evaluators.model import Evaluation, EvaluatorError, Outcome, Split, WorkloadResult
 from evaluators.problem import Clock, Guest, Measured, Problem, RefusedError, Workload, seed_named
 from evaluators.screen import screen
 from evaluators.seeding import timing_seed, workload_seed
-from evaluators.statistics import batch_stderr, paired, stratified, with_draw_error
+from evaluators.statistics import paired, stratified, with_draw_error
 from evaluators.timed_guest import Contest, Opponents, TimedGuest
 from evaluators.timing import Plan, Timing
 from sandbox import Sandbox
@@ -39,62 +40,6 @@ FLOORS_KEPT = 256
 # A candidate whose advantage over its rival is below this with 95 % confidence, in points, is not worth finishing:
 # it is worse, or it behaves alike, as mutations of dead or neutral code do.
 WORTHWHILE_GAIN = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standard:
-    """One workload with the marks that scores are read against, all measured by the judge itself.
-
-    Nothing here hangs on the machine that marked it, so that a block may be marked by several workers.
-
-    Args:
-        workload: what is measured on.
-        baseline: the baseline's series; zero on a timed workload, by definition.
-        reference: J of the reference.
-        ceiling: proven upper bound of J; infinite where only the machine can tell, as it does in `Measured.ceiling`.
-    """
-
-    workload: Workload
-    baseline: tuple[float, ...]
-    reference: float
-    ceiling: float
-
-    @property
-    def baseline_objective(self) -> float:
-        """J of the baseline."""
-        return sum(self.baseline) / len(self.baseline)
-
-    def stderr(self, measured: Measured, gains: Sequence[float], span: float) -> float:
-        """Standard error of a share, in points: the measure's own, or else by the series.
-
-        Raises:
-            EvaluatorError: nothing tells it.
-        """
-        if measured.stderr is not None:
-            return 100 * measured.stderr / span
-        if len(gains) < 2:
-            raise EvaluatorError(f"{self.workload.name}: a series needs two samples, or its error is unknown")
-        return batch_stderr(gains)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Workloads that all candidates of a stretch of the search meet, so that they compare pair by pair."""
-
-    split: Split
-    number: int
-    standards: tuple[Standard, ...]
-
-    @property
-    def span(self) -> float:
-        """Mean distance from baseline to reference, in the objective's unit: 100 score points."""
-        span = sum(s.reference - s.baseline_objective for s in self.standards) / len(self.standards)
-        if span <= 0:
-            raise EvaluatorError(
-                f"{self.split.value} block {self.number}: the reference is not better than the baseline "
-                f"(mean difference {span:.3g}), so no score can be given"
-            )
-        return span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +134,9 @@ class Judge:
             raise EvaluatorError(f"workload {workload.name}: baseline or reference beyond the proven ceiling")
         return standard
 
-    def block(self, split: Split, number: int) -> Block:
-        """Draw and mark a whole block."""
-        marked = tuple(self.mark(workload) for workload in self.draw(split, number))
+    def block(self, split: Split, number: int, *, first: int | None = None) -> Block:
+        """Draw a block and mark it, or so many of its first workloads."""
+        marked = tuple(self.mark(workload) for workload in self.draw(split, number)[:first])
         return Block(split=split, number=number, standards=marked)
 
     def guest(self, source: str) -> AbstractContextManager[Guest]:

@@ -13,8 +13,9 @@ from typing import Any
 
 import ray
 
+from evaluators.block import SMOKE_BLOCK, Block, Standard
 from evaluators.host import usable_cpus
-from evaluators.judge import Block, Judge, Standard
+from evaluators.judge import Judge
 from evaluators.model import Evaluation, EvaluatorError, Split
 from evaluators.problem import Workload
 from evaluators.registry import load_problem
@@ -138,7 +139,7 @@ class RayPool:
         if key not in self._blocks:
             # The driver fetches the number alone: only workers have the problem's module and need the workloads.
             workloads, counted = self._actors[0].draw.options(num_returns=2).remote(split, number)
-            count = ray.get(counted)
+            count = 1 if number == SMOKE_BLOCK else ray.get(counted)
             marked = [self._actors[index % self._slots].mark.remote(workloads, index) for index in range(count)]
             self._blocks[key] = self._actors[0].assemble.remote(split, number, *marked)
             if len(self._blocks) > KEPT_BLOCKS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-from evaluators.judge import Block
+from evaluators.block import SMOKE_BLOCK, Block
 from evaluators.model import EvaluatorError, Split
 from evaluators.tasks import Finished, Task, WorkerSpec
 from sandbox import SandboxError
@@ -55,7 +55,7 @@ class SerialPool:
     def _block(self, split: Split, number: int) -> Block:
         key = (split, number)
         if key not in self._blocks:
-            self._blocks[key] = self._judge.block(split, number)
+            self._blocks[key] = self._judge.block(split, number, first=1 if number == SMOKE_BLOCK else None)
             if len(self._blocks) > KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(key)

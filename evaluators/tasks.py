@@ -97,6 +97,40 @@ class EvaluationPool(Protocol):
         """End all workers and everything they started; unfinished tasks are dropped."""
 
 
+class LazyPool:
+    """Starts another pool when the first task comes.
+
+    Args:
+        start: makes that pool.
+        slots: how many programs it will judge at the same time.
+    """
+
+    def __init__(self, start: Callable[[], EvaluationPool], slots: int) -> None:
+        self._start = start
+        self._slots = slots
+        self._pool: EvaluationPool | None = None
+
+    @property
+    def slots(self) -> int:
+        """See `EvaluationPool`."""
+        return self._slots
+
+    def submit(self, task: Task) -> None:
+        """See `EvaluationPool`; the first one takes as long as the start does."""
+        if self._pool is None:
+            self._pool = self._start()
+        self._pool.submit(task)
+
+    def next_finished(self, timeout_seconds: float) -> Finished | None:
+        """See `EvaluationPool`."""
+        return self._pool.next_finished(timeout_seconds) if self._pool else None
+
+    def close(self) -> None:
+        """See `EvaluationPool`."""
+        if self._pool is not None:
+            self._pool.close()
+
+
 class CountingClock:
     """A clock that advances by one microsecond whenever it is read: times become a function of the calls."""
 

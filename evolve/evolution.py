@@ -1,4 +1,4 @@
-"""The search as a pure state machine: `ask` says what to evaluate next, `tell` takes the verdict.
+"""The search as a pure state machine: it says what to evaluate and what to write next, and takes programs and verdicts.
 
 Its state is a function of what it was told and in which order, so a resumed run rebuilds it from the archive.
 Every random choice derives from the run's seed and the candidate's number.
@@ -9,22 +9,22 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from random import Random
+from dataclasses import dataclass
 
-from db.records import NewCandidate, Planned, Purpose
+from db.records import NewCandidate, Note, Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Problem
 from evaluators.program import ProgramError, normalised_digest
-from evaluators.screen import screen
 from evolve import ranking
+from evolve.brief import Brief
+from evolve.briefing import make_brief
+from evolve.chronicle import Chronicle
+from evolve.desk import Draft, Written
+from evolve.drafting import ATTEMPTS, Discarded, Drafting, Refusal, SearchExhaustedError
 from evolve.memory import Record
-from evolve.proposal import Context, Material, Proposal, ProposalError, Proposer, Selection
+from evolve.proposal import Material, Selection
 from evolve.selectors.protocol import Member, Selector
 from evolve.title import SEEDS_BLOCK, Title
-
-ATTEMPTS = 50
-"""How often a proposal may fail (unusable, duplicate) before the ask gives up for now."""
 
 CARRIED = 4
 """How many leaders are measured again when a new block begins, so that estimates rest on more workloads."""
@@ -33,47 +33,41 @@ CONFIRMED_KEPT = 24
 """How many candidates that were measured on validation stay in mind as possible finalists."""
 
 
-class SearchExhaustedError(RuntimeError):
-    """No new program could be made in many attempts."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """What to do next: evaluate ``planned``; ``candidate`` is set when it is new and must be registered."""
 
     planned: Planned
     candidate: NewCandidate | None = None
-    duplicates: int = 0
-    unusable: int = 0
 
 
 class Evolution:
-    """Decides what to evaluate next.
+    """Decides what to evaluate and what to write next.
+
+    `ask` says what to evaluate: the seeds, then what the verdicts call for. When it has nothing, `draft` says what to
+    write; whoever writes it hands the program to `accept`, which says to evaluate it or why not. `tell` takes verdicts.
 
     Args:
         problem: what is improved.
-        proposer: writes programs.
         selector: chooses parents.
         seed: the run's seed for search choices.
-        is_known: whether a normalised digest is already in the run.
+        known: number of the candidate that has a normalised digest, if one has; may be asked from any thread.
         block_size: how many candidates meet the same train workloads.
+        attempts: how many programs in a row may be refused before the search gives up for now; None for any number.
     """
 
     def __init__(
         self,
         problem: Problem,
-        proposer: Proposer,
         selector: Selector,
         *,
         seed: int,
-        is_known: Callable[[str], bool],
+        known: Callable[[str], int | None],
         block_size: int = 200,
+        attempts: int | None = ATTEMPTS,
     ) -> None:
         self._problem = problem
-        self._proposer = proposer
         self._selector = selector
-        self._seed = seed
-        self._is_known = is_known
         self._block_size = block_size
         self._next_number = 0
         self._pending: deque[Planned] = deque()
@@ -81,6 +75,10 @@ class Evolution:
         self._noted_ahead: set[int] = set()
         self._records: dict[int, Record] = {}
         self._materials: dict[int, Material] = {}
+        self._drafting = Drafting(
+            problem, selector, seed=seed, known=known, materials=self._materials, attempts=attempts
+        )
+        self._chronicle = Chronicle()
         self._title = Title(self._records)
         self._failed: set[int] = set()
         self._on_trial: set[int] = set()
@@ -95,17 +93,63 @@ class Evolution:
         return self._title.best
 
     def ask(self) -> Ask | None:
-        """What to evaluate next; None while nothing can be decided before more results are told.
+        """What to evaluate next; None while that takes a new program or more verdicts.
 
         Raises:
-            SearchExhaustedError: the proposer makes nothing new.
+            SearchExhaustedError: a seed is not a program.
         """
-        seeds = self._problem.seeds
-        if self._next_number < len(seeds):
+        if self._next_number < len(self._problem.seeds):
             return self._register_seed(self._next_number)
-        if self._pending:
-            return Ask(planned=self._pending.popleft())
-        return self._propose()
+        return Ask(planned=self._pending.popleft()) if self._pending else None
+
+    def draft(self) -> Draft | None:
+        """What to write next; None while nothing can be decided before more verdicts are told.
+
+        Raises:
+            SearchExhaustedError: too many programs in a row were refused.
+        """
+        if self._next_number < len(self._problem.seeds):
+            return None
+        return self._drafting.draft(self._next_number)
+
+    def accept(self, written: Written) -> Ask | Refusal:
+        """Take what came of a draft, whenever that was made: evaluate it, or why not."""
+        verdict = self._drafting.look_at(written.proposal, written.reason)
+        if isinstance(verdict, Refusal):
+            return verdict
+        proposal = written.proposal
+        assert proposal is not None
+        return self._plan_new(
+            NewCandidate(
+                number=self._next_number,
+                source=proposal.source,
+                digest=verdict,
+                proposer=proposal.proposer,
+                operator=proposal.operator,
+                parents=proposal.parents,
+                note=proposal.note,
+                ticket=written.ticket,
+            )
+        )
+
+    def take_discarded(self) -> Discarded:
+        """How many programs were refused since this was last asked."""
+        return self._drafting.take_discarded()
+
+    def note(self, note: Note) -> None:
+        """Learn of a note that later prompts should know."""
+        self._chronicle.note(note)
+
+    def brief(self, selection: Selection) -> Brief:
+        """What whoever writes the next program from this selection is told."""
+        return make_brief(
+            self._problem,
+            selection,
+            records=self._records,
+            yardstick=self._yardstick,
+            best=self.best,
+            chronicle=self._chronicle,
+        )
 
     def rival(self, candidate: NewCandidate, planned: Planned) -> tuple[float, ...] | None:
         """Shares that a new candidate must not fall behind: its parent's on the same block, if measured."""
@@ -121,6 +165,8 @@ class Evolution:
         if planned.purpose is Purpose.FINAL:
             return
         self._told += 1
+        self._drafting.reconsider()
+        self._chronicle.tell(candidate, planned, evaluation, self._parent_score(candidate, planned))
         if evaluation.outcome is not Outcome.OK:
             self._disqualify(candidate.number, planned.purpose)
         elif candidate.number not in self._failed:
@@ -131,6 +177,7 @@ class Evolution:
             else:
                 self._tell_validation(record, planned.block)
         self._follow_up()
+        self._chronicle.crown(self.best)
         self._prune()
 
     def restore(self, candidate: NewCandidate, planned: Planned) -> None:
@@ -167,77 +214,12 @@ class Evolution:
             operator=seed.name,
             note=seed.summary,
         )
-        planned = Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=0)
-        self._note_new(candidate, planned)
-        return Ask(candidate=candidate, planned=planned)
+        return self._plan_new(candidate)
 
-    def _propose(self) -> Ask | None:
-        number = self._next_number
-        duplicates = unusable = 0
-        for attempt in range(ATTEMPTS):
-            choice = self._selector.choose(self._rng(number, f"select:{attempt}"))
-            if choice is None:
-                return None
-            selection = Selection(
-                parent=self._materials[choice.parent],
-                inspirations=tuple(self._materials[n] for n in choice.inspirations),
-            )
-            proposal = self._attempt(selection, self._rng(number, f"propose:{attempt}"))
-            digest = self._usable_digest(proposal) if proposal else None
-            if proposal is None or digest is None:
-                unusable += 1
-            elif self._is_known(digest):
-                duplicates += 1
-            else:
-                ask = self._register(number, proposal, digest)
-                return replace(ask, duplicates=duplicates, unusable=unusable)
-        raise SearchExhaustedError(
-            f"no new program in {ATTEMPTS} attempts for candidate {number} ({duplicates} repeats, {unusable} unusable)"
-        )
-
-    def _attempt(self, selection: Selection, rng: Random) -> Proposal | None:
-        facts = self._problem.declaration
-        context = Context(
-            statement=self._problem.statement,
-            entry=facts.entry,
-            parameters=facts.parameters,
-            optional_parameters=facts.optional_parameters,
-            allowed_imports=facts.allowed_imports,
-            seeds=self._seed_materials(),
-            rng=rng,
-        )
-        try:
-            return self._proposer.propose(selection, context)
-        except ProposalError:
-            return None
-
-    def _usable_digest(self, proposal: Proposal) -> str | None:
-        """Digest of a proposal that parses and passes the screen; None for one that costs no evaluation."""
-        facts = self._problem.declaration
-        if screen(
-            proposal.source,
-            entry=facts.entry,
-            parameters=facts.parameters,
-            allowed_imports=facts.allowed_imports,
-            template=facts.template,
-        ):
-            return None
-        try:
-            return normalised_digest(proposal.source, entry=facts.entry)
-        except ProgramError:
-            return None
-
-    def _register(self, number: int, proposal: Proposal, digest: str) -> Ask:
-        candidate = NewCandidate(
-            number=number,
-            source=proposal.source,
-            digest=digest,
-            proposer=self._proposer.name,
-            operator=proposal.operator,
-            parents=proposal.parents,
-            note=proposal.note,
-        )
-        planned = Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=number // self._block_size)
+    def _plan_new(self, candidate: NewCandidate) -> Ask:
+        number = candidate.number
+        block = 0 if candidate.proposer == "seed" else number // self._block_size
+        planned = Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=block)
         self._note_new(candidate, planned)
         return Ask(candidate=candidate, planned=planned)
 
@@ -263,14 +245,13 @@ class Evolution:
             self._followed.add(planned)
             self._pending.append(planned)
 
-    def _seed_materials(self) -> Sequence[Material]:
-        count = len(self._problem.seeds)
-        return [self._materials[number] for number in range(count) if number in self._materials]
-
-    def _rng(self, number: int, purpose: str) -> Random:
-        return Random(f"{self._seed}:{number}:{purpose}")
-
     # -- telling -----------------------------------------------------------------------------------
+
+    def _parent_score(self, candidate: NewCandidate, planned: Planned) -> float | None:
+        """Score of a candidate's parent on the same train block, if both are known."""
+        parent = self._records.get(candidate.parents[0]) if candidate.parents else None
+        measured = parent.train.get(planned.block) if parent and planned.split is Split.TRAIN else None
+        return measured.score if measured else None
 
     def _remember(self, candidate: NewCandidate) -> Record:
         record = Record(candidate=candidate)

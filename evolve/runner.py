@@ -8,25 +8,38 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from db.archive import Archive
-from db.records import CandidateRecord, NewCandidate, Planned, Purpose
+from db.records import CandidateRecord, NewCandidate, NoteKind, Planned, Purpose
+from evaluators.block import SMOKE_BLOCK
 from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Clock
 from evaluators.tasks import EvaluationPool, Finished, Task
 from evolve.budget import Budget
-from evolve.evolution import Ask, Evolution, SearchExhaustedError
+from evolve.desk import Desk, Written
+from evolve.drafting import Refusal, SearchExhaustedError
+from evolve.evolution import Ask, Evolution
 
 ATTEMPTS = 5
 """How often one evaluation may fail through no fault of the candidate before the run gives up."""
 
 POLL_SECONDS = 0.25
+GLANCE_SECONDS = 0.02
+"""How long to look for verdicts while programs are being written, which come by another way."""
 
 
 class RunError(RuntimeError):
     """A run cannot go on; the message says what, where and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Where programs are written, and where they are judged."""
+
+    desk: Desk
+    pool: EvaluationPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +70,7 @@ class Runner:
         archive: remembers; this is its only writer.
         run_id: which run.
         evolution: decides.
-        pool: judges.
+        workshop: writes and judges.
         budget: when to stop.
         observer: shows.
         clock: wall time in seconds; only differences count.
@@ -68,7 +81,7 @@ class Runner:
         archive: Archive,
         run_id: int,
         evolution: Evolution,
-        pool: EvaluationPool,
+        workshop: Workshop,
         *,
         budget: Budget,
         observer: Observer,
@@ -77,11 +90,13 @@ class Runner:
         self._archive = archive
         self._run_id = run_id
         self._evolution = evolution
-        self._pool = pool
+        self._desk = workshop.desk
+        self._pool = workshop.pool
         self._budget = budget
         self._observer = observer
         self._clock = clock
         self._flights: dict[int, Flight] = {}
+        self._trials = 0
         self._requeued: list[tuple[int, Flight]] = []
         self._spent = 0
         self._attempts: Counter[int] = Counter()
@@ -120,15 +135,17 @@ class Runner:
             self._dispatch(*self._requeued.pop(0))
         try:
             while True:
+                if stopping():
+                    self._desk.cancel()
                 exhausted = self._fill()
-                finished = self._pool.next_finished(POLL_SECONDS)
-                if finished is not None:
-                    self._take(finished)
-                self._observer.tick("search", len(self._flights), self.elapsed_seconds)
-                if not self._flights and (exhausted or not self._may_start()):
+                if self._is_over(exhausted):
                     return
+                self._wait()
+                self._observer.tick("search", len(self._flights), self.elapsed_seconds)
         finally:
             self._save_elapsed(at_once=True)
+            left = self._evolution.take_discarded()
+            self._archive.count_discarded(self._run_id, duplicates=left.duplicates, unusable=left.unusable)
 
     @property
     def elapsed_seconds(self) -> float:
@@ -154,16 +171,21 @@ class Runner:
                 key, item = waiting.popleft()
                 candidate = _as_new(self._archive.candidate(self._run_id, item.number))
                 self._dispatch(key, Flight(candidate=candidate, planned=item))
-            finished = self._pool.next_finished(POLL_SECONDS)
-            if finished is not None:
-                self._take(finished)
+            self._take_next(POLL_SECONDS)
             self._observer.tick("final measurement", len(self._flights), self.elapsed_seconds)
 
     # ----------------------------------------------------------------------------------------------
 
+    def _is_over(self, exhausted: bool) -> bool:
+        if self._flights or self._desk.under_way:
+            return False
+        if self._desk.finished and not exhausted and self._may_start():
+            self._observer.say(f"the search ends: {self._desk.finished}")
+        return exhausted or bool(self._desk.finished) or not self._may_start()
+
     def _may_start(self) -> bool:
         return not self._stopping() and self._budget.allows_another(
-            evaluations=self._spent + len(self._flights), seconds=self.elapsed_seconds
+            evaluations=self._spent + len(self._flights) + self._desk.under_way, seconds=self.elapsed_seconds
         )
 
     def _save_elapsed(self, *, at_once: bool = False) -> None:
@@ -174,21 +196,75 @@ class Runner:
 
     def _fill(self) -> bool:
         """Keep every slot busy; returns whether there is nothing new to make and nothing under way to learn from."""
-        while len(self._flights) < self._pool.slots and self._may_start():
+        while self._may_start():
             try:
-                ask = self._evolution.ask()
+                started = self._start_next() or self._draft_next()
             except SearchExhaustedError as error:
-                if self._flights:
+                if self._flights or self._desk.under_way:
                     return False
                 self._observer.say(f"the search ends early: {error}")
                 return True
-            if ask is None:
-                if not self._flights:
-                    # Only a verdict could change its mind, and none is under way.
-                    raise self._nothing_left()
-                break
-            self._start(ask)
+            if not started:
+                return False
         return False
+
+    def _start_next(self) -> bool:
+        """Start an evaluation that the search has asked for, if there is one and a slot is free."""
+        ask = self._evolution.ask() if len(self._flights) < self._pool.slots else None
+        if ask is None:
+            return False
+        self._start(ask)
+        return True
+
+    def _draft_next(self) -> bool:
+        """Have a program written, if the desk takes a draft and the way from there to a verdict is not too long."""
+        desk = self._desk
+        if len(self._flights) + desk.under_way >= self._pool.slots + desk.slots or not desk.wants:
+            return False
+        draft = self._evolution.draft()
+        if draft is None:
+            if not self._flights and not desk.under_way:
+                # Only a verdict could change its mind, and none is under way.
+                raise self._nothing_left()
+            return False
+        desk.submit(draft)
+        if desk.slots == 0:
+            self._take_written(0.0)
+        return True
+
+    def _wait(self) -> None:
+        """Take the next verdict and every program that is ready."""
+        while (trial := self._desk.next_trial()) is not None:
+            self._trials += 1
+            # Keys of evaluations are above zero, so that those of trials below cannot be mistaken for them.
+            self._pool.submit(Task(key=-trial.key, source=trial.source, split=Split.TRAIN, block=SMOKE_BLOCK))
+        judging = bool(self._flights or self._trials)
+        if judging:
+            self._take_next(GLANCE_SECONDS if self._desk.slots else POLL_SECONDS)
+        self._take_written(0.0 if judging else POLL_SECONDS)
+
+    def _take_written(self, timeout_seconds: float) -> None:
+        """Take what was written: dispatch it for an evaluation, or have it refused."""
+        while (written := self._desk.next_written(timeout_seconds)) is not None:
+            timeout_seconds = 0.0
+            number = None
+            if written.ticket is None and written.proposal is None and written.notes:
+                reason = ""
+            elif isinstance(ask := self._evolution.accept(written), Refusal):
+                reason = ask.reason
+            else:
+                number, reason = ask.planned.number, ""
+                self._start(ask)
+            self._keep_notes(written, number)
+            self._desk.settle(written, number, reason)
+
+    def _keep_notes(self, written: Written, number: int | None) -> None:
+        for note in written.notes:
+            if note.number is None and note.kind is NoteKind.PARADIGM and number is None:
+                continue  # an approach of which no candidate came has no outcome to remember
+            kept = note if note.number is not None else replace(note, number=number)
+            self._archive.add_note(self._run_id, kept)
+            self._evolution.note(kept)
 
     def _nothing_left(self) -> RunError:
         failures = [
@@ -205,12 +281,13 @@ class Runner:
     def _start(self, ask: Ask) -> None:
         candidate = ask.candidate
         if candidate is not None:
+            discarded = self._evolution.take_discarded()
             key = self._archive.register(
                 self._run_id,
                 candidate,
                 ask.planned,
-                duplicates=ask.duplicates,
-                unusable=ask.unusable,
+                duplicates=discarded.duplicates,
+                unusable=discarded.unusable,
             )
         else:
             candidate = _as_new(self._archive.candidate(self._run_id, ask.planned.number))
@@ -228,6 +305,15 @@ class Runner:
                 rival=self._evolution.rival(flight.candidate, flight.planned),
             )
         )
+
+    def _take_next(self, timeout_seconds: float) -> None:
+        """Take the next result of the pool, if one comes in time."""
+        finished = self._pool.next_finished(timeout_seconds)
+        if finished is not None and finished.key < 0:
+            self._trials -= 1
+            self._desk.tried(-finished.key, finished.evaluation, finished.failure)
+        elif finished is not None:
+            self._take(finished)
 
     def _take(self, finished: Finished) -> None:
         """Record and tell one result; a failure of ours is tried again and never charged to the candidate."""
@@ -254,6 +340,7 @@ class Runner:
         changed = best is not None and best != before
         if best is not None and changed:
             self._archive.set_best(self._run_id, best, Split.VALIDATION)
+        self._desk.recorded(flight.candidate.number, evaluation, of_search=flight.planned.purpose is Purpose.SEARCH)
         self._observer.recorded(flight, evaluation, changed)
 
 
@@ -280,7 +367,8 @@ def _as_new(record: CandidateRecord) -> NewCandidate:
         operator=record.operator,
         parents=record.parents,
         note=record.note,
+        ticket=record.ticket,
     )
 
 
-__all__ = ["Flight", "Observer", "RunError", "Runner"]
+__all__ = ["Flight", "Observer", "RunError", "Runner", "Workshop"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,13 @@ from evaluators.problem import Problem, ProblemError
 from evaluators.registry import load_problem
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
-from evaluators.tasks import EvaluationPool, PoolError, WorkerSpec
-from evolve.config import DEFAULT_TIER, Config, ConfigError, budget_of
+from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec
+from evolve.config import Config, ConfigError, budget_of, complete
+from evolve.desk import Desk
+from evolve.desks import ATTEMPTS, make_desk, prepare
 from evolve.evolution import Evolution
 from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
-from evolve.proposers import PROPOSERS
-from evolve.runner import Observer, Runner
+from evolve.runner import Observer, Runner, Workshop
 from evolve.selectors import SELECTORS
 
 
@@ -61,6 +62,12 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     problem = load_problem(problem_name, config["workload"])
     settings: dict[str, Any] = dict(config.values)
     del settings["db"], settings["secret_file"]
+    prepare(archive, settings, problem)
+    if settings["workload"] != config["workload"]:
+        problem = load_problem(problem_name, settings["workload"])
+    secret = _secret(config["secret_file"])
+    if settings["replay"] is not None and config["secret_file"] is None:
+        secret = archive.secret(archive.run(settings["replay"]).id)
     name = settings.pop("name")
     stamp = datetime.now(tz=UTC).strftime("%Y%m%d-%H%M%S")
     if settings["seed"] is None:
@@ -68,8 +75,8 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     settings["workers"] = 1 if settings["pool"] == "serial" else settings["workers"] or len(usable_cpus())
     if settings["evaluations"] is None and settings["time"] is None:
         settings["time"] = config.budget.seconds
-    if config["workload"] != "generated" and Path(config["workload"]).exists():
-        settings["workload"] = str(Path(config["workload"]).resolve())
+    if settings["workload"] != "generated" and Path(settings["workload"]).exists():
+        settings["workload"] = str(Path(settings["workload"]).resolve())
     settings["problem"] = (
         problem_name if problem_name == problem.declaration.name else str(Path(problem_name).resolve())
     )
@@ -79,7 +86,7 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
             problem=problem.declaration.name,
             digest=problem.digest,
             config=settings,
-            secret=_secret(config["secret_file"]),
+            secret=secret,
         )
     )
 
@@ -91,6 +98,8 @@ def open_session(
     observer: Observer,
     *,
     changes: Mapping[str, Any] | None = None,
+    desk: Desk | None = None,
+    lazy_pool: bool = False,
 ) -> Iterator[Session]:
     """Open a run with a pool of workers and everything told that the archive remembers.
 
@@ -99,11 +108,13 @@ def open_session(
         run: which run.
         observer: shows what happens.
         changes: settings that differ from the run's own (budget, pool, workers).
+        desk: where programs are written; default what the run's settings say. It is closed at the end.
+        lazy_pool: start workers only when something is to be judged.
 
     Raises:
         ProblemError: the workloads are not those that the run began with.
     """
-    settings = {**run.config, **(changes or {})}
+    settings = complete({**run.config, **(changes or {})})
     problem = load_problem(settings["problem"], settings["workload"])
     if problem.digest != run.digest:
         raise ProblemError(
@@ -112,34 +123,44 @@ def open_session(
         )
     evolution = Evolution(
         problem,
-        PROPOSERS[settings["proposer"]](),
         SELECTORS[settings["selector"]](),
         seed=settings["seed"],
-        is_known=lambda digest: archive.has_digest(run.id, digest) is not None,
+        known=lambda digest: archive.has_digest(run.id, digest),
         block_size=settings["block_size"],
+        attempts=ATTEMPTS[settings["proposer"]],
     )
     spec = WorkerSpec(
         problem=settings["problem"],
         workload=settings["workload"],
         secret=archive.secret(run.id),
         clock=settings["clock"],
-        require_sandbox=settings.get("require_sandbox", DEFAULT_TIER),
+        require_sandbox=settings["require_sandbox"],
     )
-    pool = make_pool(spec, settings["pool"], settings["workers"])
-    try:
+    archive.abandon_calls(run.id)  # of a driver that died: they may have been billed
+    with ExitStack() as stack:
+        # The desk first: a key that is missing should not wait for workers.
+        desk = desk or make_desk(settings, archive, run, evolution)
+        stack.callback(desk.close)
+        slots = 1 if settings["pool"] == "serial" else settings["workers"]
+        pool: EvaluationPool
+        if lazy_pool:
+            pool = LazyPool(lambda: make_pool(spec, settings["pool"], settings["workers"]), slots)
+        else:
+            pool = make_pool(spec, settings["pool"], settings["workers"])
+        stack.callback(pool.close)
         runner = Runner(
             archive,
             run.id,
             evolution,
-            pool,
+            Workshop(desk=desk, pool=pool),
             budget=budget_of(settings),
             observer=observer,
             clock=time.monotonic,
         )
+        for note in archive.notes(run.id):
+            evolution.note(note)
         runner.replay()
         yield Session(archive=archive, run=run, problem=problem, evolution=evolution, runner=runner)
-    finally:
-        pool.close()
 
 
 def make_pool(spec: WorkerSpec, kind: str, workers: int) -> EvaluationPool:

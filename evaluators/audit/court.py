@@ -10,7 +10,8 @@ import numpy as np
 
 from evaluators.audit.guests import Answer, AnsweringGuest, Exchange, RecordingGuest
 from evaluators.audit.programs import Cheat
-from evaluators.judge import Block, Judge
+from evaluators.block import Block
+from evaluators.judge import Judge
 from evaluators.model import Evaluation, Outcome
 from evaluators.problem import Guest, Measured, Problem, RefusedError, Workload, seed_named
 from seeds import Seed

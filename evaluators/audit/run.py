@@ -11,8 +11,9 @@ from evaluators.audit import replies, sandboxed
 from evaluators.audit.court import Court
 from evaluators.audit.findings import Finding, Part
 from evaluators.audit.programs import default_folder, read_cheats
+from evaluators.block import Block
 from evaluators.host import require_sandbox
-from evaluators.judge import SCREEN, Block, Judge
+from evaluators.judge import SCREEN, Judge
 from evaluators.model import Split
 from evaluators.problem import Problem
 from evaluators.seeding import secret_from_seed

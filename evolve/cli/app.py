@@ -139,13 +139,14 @@ def _known_failure(error: Exception) -> tuple[str, int]:
     from evaluators.problem import ProblemError
     from evaluators.tasks import PoolError
     from evolve.config import ConfigError
+    from evolve.desk import DeskError
     from evolve.runner import RunError
     from reports.text import ReportError
     from sandbox import SandboxError
 
     if isinstance(error, ConfigError | ProblemError):
         return str(error), 2
-    if isinstance(error, ArchiveError | PoolError | RunError | ReportError | SandboxError | EvaluatorError):
+    if isinstance(error, ArchiveError | DeskError | PoolError | RunError | ReportError | SandboxError | EvaluatorError):
         return str(error), 1
     return (
         f"unexpected {type(error).__name__}: {error}\n"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.config import DEFAULT_DB, DEFAULT_TIER, SANDBOX_TIERS, environment, resolve
+from evolve.config import environment, resolve
+from evolve.settings import DEFAULT_DB, DEFAULT_TIER, SANDBOX_TIERS
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

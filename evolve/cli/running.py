@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.cli.common import DB_OPTION, console, interruptible, open_archive, show
-from evolve.config import DEFAULT_DB, DEFAULT_TIER, SETTINGS, Config, environment, resolve
+from evolve.config import Config, environment, resolve
+from evolve.settings import DEFAULT_DB, DEFAULT_TIER, SETTINGS
 
 if TYPE_CHECKING:
     from db.archive import Archive
@@ -25,7 +26,9 @@ NOTHING_FEASIBLE = 3
 REPEATABLE = ("workers", "pool", "require_sandbox")
 """Settings that may differ from sitting to sitting."""
 
-RESUMABLE = ("evaluations", "time", *REPEATABLE)
+LIMITS = ("evaluations", "time", "tokens", "cost")
+
+RESUMABLE = (*LIMITS, *REPEATABLE, "concurrency", "api_key_file")
 """Those that a resumed search takes: a larger budget too."""
 
 
@@ -36,10 +39,21 @@ def settings_options(*keys: str) -> Callable[[Callable[..., Any]], Callable[...,
         for key in reversed(keys):
             setting = SETTINGS[key]
             flag = "--" + key.replace("_", "-")
-            function = click.option(flag, key, metavar=setting.metavar, help=setting.help)(function)
+            if not setting.metavar:
+                function = click.option(flag, key, flag_value="yes", default=None, help=setting.help)(function)
+            else:
+                joined = _joined if setting.repeated else None
+                function = click.option(
+                    flag, key, metavar=setting.metavar, help=setting.help, multiple=setting.repeated, callback=joined
+                )(function)
         return function
 
     return decorate
+
+
+def _joined(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> str | None:
+    del ctx, option
+    return ",".join(values) or None
 
 
 @click.command(epilog="Settings may also come from EVOLVE_* variables and from TOML ([tool.evolve], --config).")
@@ -89,20 +103,19 @@ def run(
 def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, **flags: str | None) -> int:
     """Go on with RUN (default: the newest) after Ctrl-C, a crash or a kill.
 
-    What was in flight is evaluated again, nothing else is. --evaluations and --time replace the run's total
-    budget, what is already spent included.
+    What was in flight is evaluated again, nothing else is. --evaluations, --time, --tokens and --cost replace the run's
+    total budget, what is already spent included.
     """
     from db.records import RunStatus
 
     parsed = resolve(flags, {}, None)
-    changes = {
-        key: parsed[key] for key in ("evaluations", "time", "workers", "pool", "require_sandbox") if flags.get(key)
-    }
-    if changes.keys() & {"evaluations", "time"}:
-        changes = {"evaluations": None, "time": None, **changes}
+    changes = {key: parsed[key] for key in RESUMABLE if flags.get(key)}
+    limits = changes.keys() & set(LIMITS)
+    if limits:
+        changes = {**dict.fromkeys(LIMITS), **changes}
     with open_archive(db) as archive:
         record = archive.run(run_name)
-        if record.status is RunStatus.FINISHED and not changes.keys() & {"evaluations", "time"}:
+        if record.status is RunStatus.FINISHED and not limits:
             click.echo(
                 f"run {record.name} is finished; to search on give a larger total budget, such as "
                 f"evolve resume {record.name} --time 10m",
@@ -110,7 +123,7 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
             )
             return 0
         _check_sandbox({**record.config, **changes}.get("require_sandbox", DEFAULT_TIER))
-        if changes.keys() & {"evaluations", "time"}:
+        if limits:
             archive.set_config(record.id, {**record.config, **changes})
         return _drive(ctx, archive, record, db, as_json=as_json, changes=changes)
 

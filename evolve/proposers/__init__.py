@@ -1,8 +1,5 @@
-"""Proposers: each writes candidate programs in its own way, behind `evolve.proposal.Proposer`."""
+"""Proposers: each writes candidate programs in its own way.
 
-from __future__ import annotations
-
-from evolve.proposers.operators import Operators
-
-PROPOSERS = {"operators": Operators}
-"""Proposers by the name that a run's settings use."""
+Those that answer at once are a `evolve.proposal.Proposer` (`operators`, `replay`); those that take their time have a
+desk of their own (`llm`), as programs from outside have (`evolve.external`). `evolve.desks` chooses.
+"""

@@ -10,8 +10,7 @@ import pytest
 
 from db.archive import Archive
 from db.records import ArchiveError, NewCandidate, NewRun, Planned
-from evaluators.model import Evaluation, Split
-from evaluators.statistics import stratified
+from evaluators.model import Evaluation
 
 
 @pytest.fixture
@@ -94,37 +93,8 @@ def test_another_version_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
-    with pytest.raises(ArchiveError, match="format version 99, but this program reads version 2; use the release"):
+    with pytest.raises(ArchiveError, match="format version 99, but this program reads version 3; use the release"):
         Archive.open(str(path))
-
-
-def test_an_archive_of_the_first_version_is_brought_up_to_date(
-    path: Path,
-    new_run: Callable[..., NewRun],
-    new_candidate: Callable[..., NewCandidate],
-    planned: Callable[..., Planned],
-    ok: Callable[..., Evaluation],
-) -> None:
-    with Archive.open(str(path), create=True) as archive:
-        run = archive.create_run(new_run())
-        archive.record(archive.register(run.id, new_candidate(0), planned(0)), ok((10.0, 14.0)))
-        stored = archive.standing(run.id, 0)
-    with sqlite3.connect(path) as raw:
-        raw.execute("ALTER TABLE samples DROP COLUMN stratum")
-        raw.execute("UPDATE schema_version SET version = 1")
-    raw.close()
-    with Archive.open(str(path)) as archive:
-        assert archive.standing(run.id, 0) == stored
-        (old,) = archive.evaluations(run.id, 0)
-        assert old.evaluation is not None
-        assert [(result.stratum, result.kind) for result in old.evaluation.workloads] == [("", "kind0"), ("", "kind1")]
-        archive.record(archive.plan(run.id, planned(0, block=1)), ok((20.0, 21.5), block=1))
-        pooled = stratified([10.0, 14.0, 20.0, 21.5], [0.5] * 4, ["old 0", "old 1", "new", "new"])
-        assert archive.standing(run.id, 0).estimates == {Split.TRAIN: pooled}
-    with Archive.open(str(path)) as archive:
-        new = archive.evaluations(run.id, 0)[1].evaluation
-        assert new is not None
-        assert [result.stratum for result in new.workloads] == ["law 0", "law 0"]
 
 
 @pytest.mark.parametrize(

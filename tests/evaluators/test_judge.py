@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from evaluators.judge import Block, Judge
+from evaluators.block import Block
+from evaluators.judge import Judge
 from evaluators.model import EvaluatorError, Outcome, Split
 from evaluators.problem import Draw, Measured, Problem
 from evaluators.registry import load_problem

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluators.judge import Block, Judge
+from evaluators.block import Block
+from evaluators.judge import Judge
 from evaluators.model import Evaluation, EvaluatorError, Outcome, Split
 from evaluators.seeding import timing_seed
 from evaluators.tasks import CountingClock

@@ -137,7 +137,7 @@ def test_the_environment_counts_for_score_and_audit_too(tmp_path: Path) -> None:
 def test_names_on_the_command_line_are_those_of_the_rooms() -> None:
     from evaluators.audit.findings import Part
     from evolve.cli.auditing import PARTS
-    from evolve.config import SANDBOX_TIERS
+    from evolve.settings import SANDBOX_TIERS
     from sandbox import Tier
 
     assert tuple(Tier) == SANDBOX_TIERS

@@ -10,7 +10,9 @@ from db.records import NewCandidate, Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
 from evaluators.problem import Problem
 from evaluators.registry import load_problem
-from evolve.evolution import ATTEMPTS, CARRIED, Ask, Evolution, SearchExhaustedError
+from evolve.desk import InlineDesk
+from evolve.drafting import ATTEMPTS, Refusal, SearchExhaustedError
+from evolve.evolution import CARRIED, Ask, Evolution
 from evolve.proposal import Context, Proposal, ProposalError, Selection
 from evolve.selectors import Adaptive
 from evolve.title import SEEDS_BLOCK, SPACING
@@ -26,7 +28,7 @@ class Counter:
     def propose(self, selection: Selection, context: Context) -> Proposal:
         value = round(context.rng.random(), 9)
         source = f"import numpy as np\n\n\ndef answer(size):\n    return np.full(size, {value})\n"
-        return Proposal(source=source, operator="count", parents=(selection.parent.number,))
+        return Proposal(source=source, proposer="counter", operator="count", parents=(selection.parent.number,))
 
 
 class Mute:
@@ -76,17 +78,27 @@ class Driver:
         self.problem: Problem = load_problem(TRIVIAL)
         self.candidates: dict[int, NewCandidate] = {}
         self.told: list[tuple[Planned, Evaluation]] = []
+        self.desk = InlineDesk(proposer or Counter())  # type: ignore[arg-type]
         self.evolution = Evolution(
             self.problem,
-            proposer or Counter(),  # type: ignore[arg-type]
             Adaptive(),
             seed=seed,
-            is_known=lambda digest: any(c.digest == digest for c in self.candidates.values()),
+            known=lambda digest: next((c.number for c in self.candidates.values() if c.digest == digest), None),
             block_size=block_size,
         )
 
-    def ask(self) -> Ask:
+    def try_ask(self) -> Ask | None:
         ask = self.evolution.ask()
+        while ask is None and (draft := self.evolution.draft()) is not None:
+            self.desk.submit(draft)
+            written = self.desk.next_written(0)
+            assert written is not None
+            accepted = self.evolution.accept(written)
+            ask = None if isinstance(accepted, Refusal) else accepted
+        return ask
+
+    def ask(self) -> Ask:
+        ask = self.try_ask()
         assert ask is not None
         if ask.candidate is not None:
             assert ask.candidate.number == len(self.candidates)
@@ -112,7 +124,7 @@ def test_seeds_come_first_and_unmodified() -> None:
     asked = [driver.ask().candidate for _ in driver.problem.seeds]
     assert [c.source for c in asked if c] == [seed.source for seed in driver.problem.seeds]
     assert {c.proposer for c in asked if c} == {"seed"}
-    assert driver.evolution.ask() is None, "nothing can be bred before a seed has been measured"
+    assert driver.try_ask() is None, "nothing can be bred before a seed has been measured"
 
 
 def test_children_name_their_parents_and_meet_their_parents_workloads() -> None:
@@ -316,7 +328,7 @@ def test_with_several_workers_nothing_is_planned_twice_live_or_after_a_replay(sl
         driver, rng = Driver(block_size=12, seed=seed), Random(seed)
         flying: list[Ask] = []
         while len(driver.told) < 120:
-            while len(flying) < slots and (ask := driver.evolution.ask()) is not None:
+            while len(flying) < slots and (ask := driver.try_ask()) is not None:
                 if ask.candidate is not None:
                     driver.candidates[ask.candidate.number] = ask.candidate
                 flying.append(ask)

@@ -13,9 +13,10 @@ from evaluators.registry import load_problem
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, Finished, Task, WorkerSpec
 from evolve.budget import Budget
+from evolve.desk import InlineDesk
 from evolve.evolution import Evolution
-from evolve.proposers import PROPOSERS
-from evolve.runner import Flight, RunError, Runner
+from evolve.proposers.operators import Operators
+from evolve.runner import Flight, RunError, Runner, Workshop
 from evolve.selectors import Adaptive
 
 TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
@@ -99,17 +100,16 @@ def runner_of(
 ) -> Runner:
     evolution = Evolution(
         load_problem(TRIVIAL, "2"),
-        PROPOSERS["operators"](),
         Adaptive(),
         seed=4,
-        is_known=lambda digest: archive.has_digest(run.id, digest) is not None,
+        known=lambda digest: archive.has_digest(run.id, digest),
         block_size=15,
     )
     return Runner(
         archive,
         run.id,
         evolution,
-        pool,
+        Workshop(desk=InlineDesk(Operators()), pool=pool),
         budget=Budget(evaluations=evaluations),
         observer=Silent(),
         clock=clock,

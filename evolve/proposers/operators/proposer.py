@@ -8,7 +8,6 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from evaluators.program import ProgramError, normalised_digest
-from evaluators.screen import screen
 from evolve.proposal import Context, Material, Proposal, ProposalError, Selection
 from evolve.proposers.operators.blend import blend
 from evolve.proposers.operators.constants import constant
@@ -85,7 +84,13 @@ class Operators:
                 reasons.append(str(error))
                 continue
             parents = dict.fromkeys((selection.parent.number, *change.donors))
-            return Proposal(source=change.source, operator=change.operator, parents=tuple(parents), note=change.note)
+            return Proposal(
+                source=change.source,
+                proposer=self.name,
+                operator=change.operator,
+                parents=tuple(parents),
+                note=change.note,
+            )
         raise ProposalError(f"no operator applies to candidate {selection.parent.number}: {reasons[-1]}")
 
     def _make(self, parent: Material, donors: Sequence[Material], context: Context) -> Change:
@@ -163,12 +168,7 @@ class Operators:
         Raises:
             ProposalError: it is refused; the message says why.
         """
-        reason = screen(
-            change.source,
-            entry=context.entry,
-            parameters=context.parameters,
-            allowed_imports=context.allowed_imports,
-        )
+        reason = context.objection(change.source)
         if reason is not None:
             raise ProposalError(f"{change.operator} made a program that {reason}")
         if self._digest(change.source, entry=context.entry) in known:

@@ -1,0 +1,62 @@
+"""Which desk a run's settings call for, and what must be settled about it when the run is created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from db.archive import Archive
+from db.records import RunRecord
+from evaluators.problem import Problem
+from evolve import drafting
+from evolve.config import ConfigError, environment
+from evolve.desk import Desk, InlineDesk
+from evolve.evolution import Evolution
+from evolve.proposers.operators import Operators
+from evolve.proposers.replay import ReplayDesk, check_replay
+
+ATTEMPTS: Mapping[str, int | None] = MappingProxyType(
+    {"operators": drafting.ATTEMPTS, "llm": 4 * drafting.ATTEMPTS, "external": None, "replay": None}
+)
+"""How many programs in a row each proposer may offer in vain before a search ends early; None for any number."""
+
+
+def prepare(archive: Archive, settings: dict[str, Any], problem: Problem) -> None:
+    """Settle what a run's proposer needs to know for good, in place: a model's name, a replayed run's settings.
+
+    Raises:
+        ConfigError: a setting is missing, or does not go with another.
+        ArchiveError: there is no run of the name to replay.
+    """
+    if settings["proposer"] == "replay":
+        check_replay(archive, settings, problem)
+    elif settings["replay"] is not None:
+        raise ConfigError(
+            f"--replay {settings['replay']} goes with the proposer replay, not {settings['proposer']}\n"
+            "hint: leave --proposer away"
+        )
+    elif settings["proposer"] == "llm":
+        # Imported here and below: the client takes most of a second, which other runs must not pay.
+        from evolve.proposers.llm.setup import prepare_models  # noqa: PLC0415
+
+        prepare_models(settings, environment())
+
+
+def make_desk(settings: Mapping[str, Any], archive: Archive, run: RunRecord, evolution: Evolution) -> Desk:
+    """The desk of a run.
+
+    Raises:
+        ConfigError: a key or a file is missing, or programs come from outside.
+    """
+    if settings["proposer"] == "operators":
+        return InlineDesk(Operators())
+    if settings["proposer"] == "replay":
+        return ReplayDesk(archive, run, archive.run(settings["replay"]))
+    if settings["proposer"] == "llm":
+        from evolve.proposers.llm.setup import open_llm_desk  # noqa: PLC0415
+
+        return open_llm_desk(settings, environment(), archive, run, evolution)
+    raise ConfigError(
+        f"the programs of run {run.name} come from outside\nhint: evolve serve --run {run.name}, or evolve ask and tell"
+    )
