@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import secrets
 import tempfile
 from collections import OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ from evaluators.registry import load_problem
 from evaluators.serial import KEPT_BLOCKS
 from evaluators.tasks import Finished, PoolError, Task, WorkerSpec
 from sandbox import SandboxError
+
+
+_SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$")
 
 
 class _Worker:
@@ -168,19 +174,30 @@ def _start_ray(workers: int, home: Path) -> None:
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            include_dashboard=False,
-            logging_level="ERROR",
-            log_to_driver=False,
-            configure_logging=False,
-            _node_ip_address="127.0.0.1",
-        )
+        with _without_secrets():
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                logging_level="ERROR",
+                log_to_driver=False,
+                configure_logging=False,
+                _node_ip_address="127.0.0.1",
+            )
     except Exception as error:
         raise PoolError(
             f"Ray does not start: {_root_cause(error)}\nhint: try --pool serial, or evolve doctor"
         ) from error
+
+
+@contextmanager
+def _without_secrets() -> Iterator[None]:
+    """Take keys out of the environment while processes are started that inherit it: workers have no use for them."""
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if _SECRET.search(name)}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 @functools.cache

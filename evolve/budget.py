@@ -35,13 +35,20 @@ class Budget:
     Args:
         evaluations: how many evaluations, confirmations and carried ones included, finals not.
         seconds: wall time of the search over all sittings, finals not included.
+        tokens: what language models may read and write; kept where they are called (`evolve.spending`).
+        cost: what they may cost, in US dollars; likewise.
     """
 
     evaluations: int | None = None
     seconds: float | None = None
+    tokens: int | None = None
+    cost: float | None = None
 
     def allows_another(self, *, evaluations: int, seconds: float) -> bool:
-        """Whether one more evaluation may start, given what has been spent or is in flight."""
+        """Whether one more evaluation may start, given what has been spent or is in flight.
+
+        Tokens and cost do not count: what is paid for is judged.
+        """
         if self.evaluations is not None and evaluations >= self.evaluations:
             return False
         return self.seconds is None or seconds < self.seconds

@@ -47,7 +47,7 @@ def budget_of(values: Mapping[str, Any]) -> Budget:
     limited = any(values[key] is not None for key in ("evaluations", "time", "tokens", "cost"))
     if not limited and values["proposer"] in {"operators", "llm"}:
         seconds = parse_duration(DEFAULT_TIME)
-    return Budget(evaluations=evaluations, seconds=seconds)
+    return Budget(evaluations=evaluations, seconds=seconds, tokens=values["tokens"], cost=values["cost"])
 
 
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:

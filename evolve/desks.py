@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -43,8 +43,14 @@ def prepare(archive: Archive, settings: dict[str, Any], problem: Problem) -> Non
         prepare_models(settings, environment())
 
 
-def make_desk(settings: Mapping[str, Any], archive: Archive, run: RunRecord, evolution: Evolution) -> Desk:
-    """The desk of a run.
+def make_desk(
+    settings: Mapping[str, Any],
+    archive: Archive,
+    run: RunRecord,
+    evolution: Evolution,
+    say: Callable[[str], None],
+) -> Desk:
+    """The desk of a run; ``say`` tells a person what goes wrong there.
 
     Raises:
         ConfigError: a key or a file is missing, or programs come from outside.
@@ -56,7 +62,7 @@ def make_desk(settings: Mapping[str, Any], archive: Archive, run: RunRecord, evo
     if settings["proposer"] == "llm":
         from evolve.proposers.llm.setup import open_llm_desk  # noqa: PLC0415
 
-        return open_llm_desk(settings, environment(), archive, run, evolution)
+        return open_llm_desk(settings, environment(), archive, run, evolution, say)
     raise ConfigError(
         f"the programs of run {run.name} come from outside\nhint: evolve serve --run {run.name}, or evolve ask and tell"
     )

@@ -16,7 +16,7 @@ from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Problem
 from evaluators.program import ProgramError, normalised_digest
 from evolve import ranking
-from evolve.brief import Brief
+from evolve.brief import Attempt, Brief
 from evolve.briefing import make_brief
 from evolve.chronicle import Chronicle
 from evolve.desk import Draft, Written
@@ -139,6 +139,11 @@ class Evolution:
     def note(self, note: Note) -> None:
         """Learn of a note that later prompts should know."""
         self._chronicle.note(note)
+
+    @property
+    def latest_attempts(self) -> tuple[Attempt, ...]:
+        """What was tried last, over all lines, newest last."""
+        return self._chronicle.latest
 
     def brief(self, selection: Selection) -> Brief:
         """What whoever writes the next program from this selection is told."""

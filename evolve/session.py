@@ -19,9 +19,9 @@ from evaluators.registry import load_problem
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec
+from evolve import desks
 from evolve.config import Config, ConfigError, budget_of, complete
 from evolve.desk import Desk
-from evolve.desks import ATTEMPTS, make_desk, prepare
 from evolve.evolution import Evolution
 from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
 from evolve.runner import Observer, Runner, Workshop
@@ -62,7 +62,7 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     problem = load_problem(problem_name, config["workload"])
     settings: dict[str, Any] = dict(config.values)
     del settings["db"], settings["secret_file"]
-    prepare(archive, settings, problem)
+    desks.prepare(archive, settings, problem)
     if settings["workload"] != config["workload"]:
         problem = load_problem(problem_name, settings["workload"])
     secret = _secret(config["secret_file"])
@@ -98,7 +98,7 @@ def open_session(
     observer: Observer,
     *,
     changes: Mapping[str, Any] | None = None,
-    desk: Desk | None = None,
+    make_desk: Callable[[Evolution], Desk] | None = None,
     lazy_pool: bool = False,
 ) -> Iterator[Session]:
     """Open a run with a pool of workers and everything told that the archive remembers.
@@ -108,7 +108,7 @@ def open_session(
         run: which run.
         observer: shows what happens.
         changes: settings that differ from the run's own (budget, pool, workers).
-        desk: where programs are written; default what the run's settings say. It is closed at the end.
+        make_desk: makes where programs are written; default what the run's settings say. It is closed at the end.
         lazy_pool: start workers only when something is to be judged.
 
     Raises:
@@ -127,7 +127,7 @@ def open_session(
         seed=settings["seed"],
         known=lambda digest: archive.has_digest(run.id, digest),
         block_size=settings["block_size"],
-        attempts=ATTEMPTS[settings["proposer"]],
+        attempts=desks.ATTEMPTS[settings["proposer"]],
     )
     spec = WorkerSpec(
         problem=settings["problem"],
@@ -139,7 +139,10 @@ def open_session(
     archive.abandon_calls(run.id)  # of a driver that died: they may have been billed
     with ExitStack() as stack:
         # The desk first: a key that is missing should not wait for workers.
-        desk = desk or make_desk(settings, archive, run, evolution)
+        if make_desk is not None:
+            desk = make_desk(evolution)
+        else:
+            desk = desks.make_desk(settings, archive, run, evolution, observer.say)
         stack.callback(desk.close)
         slots = 1 if settings["pool"] == "serial" else settings["workers"]
         pool: EvaluationPool

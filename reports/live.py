@@ -38,6 +38,10 @@ class Progress:
         in_flight: evaluations under way.
         phase: what is going on, such as ``"search"`` or ``"final measurement"``.
         workers: how many evaluations can run at a time.
+        budget_tokens: tokens of language models granted; None for no limit.
+        budget_cost: US dollars granted; None for no limit.
+        tokens: tokens used.
+        cost: US dollars spent, as far as prices are known.
     """
 
     elapsed_seconds: float
@@ -48,6 +52,10 @@ class Progress:
     in_flight: int
     phase: str
     workers: int
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
+    tokens: int = 0
+    cost: float = 0.0
 
     @property
     def fraction(self) -> float | None:
@@ -58,6 +66,10 @@ class Progress:
         if self.budget_evaluations is not None:
             done, granted = self.evaluations_done, self.budget_evaluations
             shares.append(done / granted if granted > 0 else 1.0)
+        if self.budget_tokens:
+            shares.append(self.tokens / self.budget_tokens)
+        if self.budget_cost:
+            shares.append(self.cost / self.budget_cost)
         return min(max(shares), 1.0) if shares else None
 
     @property
@@ -125,6 +137,9 @@ def _budget(progress: Progress) -> RenderableType:
     busy = f"{count(progress.in_flight)} in flight on {count(progress.workers, 'worker')}"
     spent, done = _used(progress)
     facts = Text(f"{spent} · {done} evaluations · {rate} · {busy}")
+    models = _models_used(progress)
+    if models:
+        facts.append(f"\nmodels: {models}")
     if progress.fraction is None:
         return Group(Text("no limit: runs until it is stopped"), facts)
     left = progress.eta_seconds
@@ -136,6 +151,18 @@ def _budget(progress: Progress) -> RenderableType:
         Text(f"{progress.fraction:4.0%}" + (f" · {duration(left)} left" if left is not None else "")),
     )
     return Group(grid, facts)
+
+
+def _models_used(progress: Progress) -> str:
+    """Tokens and cost of language models, each with what was granted if there is a limit; empty without models."""
+    if not (progress.tokens or progress.budget_tokens or progress.budget_cost):
+        return ""
+    tokens = f"{count(progress.tokens)} tokens"
+    if progress.budget_tokens is not None:
+        tokens = f"{count(progress.tokens)} of {count(progress.budget_tokens)} tokens"
+    if progress.budget_cost is not None:
+        return f"{tokens} · ${progress.cost:,.2f} of ${progress.budget_cost:,.2f}"
+    return f"{tokens} · ${progress.cost:,.2f}" if progress.cost else tokens
 
 
 def _best(run: RunRecord, best: Standing | None, seed: Standing | None) -> list[RenderableType]:
@@ -245,7 +272,10 @@ def heartbeat_line(run: RunRecord, best: Standing | None, progress: Progress) ->
     words = outcome_words(tally(run)) or "nothing yet"
     standing = f"best {_scored(run, best)}" if best is not None else "no best yet"
     rate = f"{progress.evaluations_per_second:.1f}/s"
-    return f"[{spent}] {progress.phase}: {done} evaluations ({words}), {rate}, {standing}"
+    models = _models_used(progress)
+    return f"[{spent}] {progress.phase}: {done} evaluations ({words}), {rate}, {standing}" + (
+        f", models {models}" if models else ""
+    )
 
 
 def new_best_line(

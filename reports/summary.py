@@ -64,6 +64,8 @@ def last_line(run: RunRecord, best: Standing | None, seconds: float | None = Non
         head += f": {outcome_words(counts)}"
     split = run.best_split or Split.TRAIN
     estimate = best.estimates.get(split) if best is not None else None
+    if run.tokens:
+        spent += f", ${run.cost:,.2f}" if run.cost else f", {count(run.tokens)} tokens"
     if best is None or estimate is None:
         return f"{head} - nothing feasible in {spent}"
     return f"{head} - best {tag(best.number)} {estimate_text(estimate)} (baseline 0, reference 100) in {spent}"

@@ -22,6 +22,9 @@ COMMANDS = {
     "runs": ("evolve.cli.looking", "List the runs of an archive."),
     "problems": ("evolve.cli.looking", "List the problems that can be evolved against."),
     "score": ("evolve.cli.judging", "Judge one program; nothing is archived."),
+    "ask": ("evolve.cli.asking", "Ask for a candidate to write: the prompt for a person or an agent."),
+    "tell": ("evolve.cli.asking", "Hand in a candidate that was asked for, and see it judged."),
+    "serve": ("evolve.cli.asking", "Serve a run over HTTP to agents that write its candidates."),
     "audit": ("evolve.cli.auditing", "Attack a problem's evaluator, to see that it holds."),
     "final": ("evolve.cli.running", "Measure a run's finalists on fresh hidden workloads."),
     "export": ("evolve.cli.exporting", "Write a candidate out as files to use."),
@@ -89,8 +92,8 @@ class CommandGroup(click.Group):
 def cli(ctx: click.Context, debug: bool, color: str) -> None:
     """Evolve MoE load balancers against a judge that cannot be fooled.
 
-    A proposer writes candidate programs, sandboxed workers measure them on secret workloads, and an
-    archive remembers everything. No key and no GPU are needed.
+    A proposer (language models, a coding agent, or the built-in operators) writes candidate programs, sandboxed
+    workers measure them on secret workloads, and an archive remembers everything. No key and no GPU are needed.
     """
     ctx.obj = {"debug": debug, "color": color}
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.cli.common import DB_OPTION, console, interruptible, open_archive, show
-from evolve.config import Config, environment, resolve
+from evolve.cli.common import DB_OPTION, console, interruptible, open_archive
+from evolve.config import Config, complete, environment, resolve
 from evolve.settings import DEFAULT_DB, DEFAULT_TIER, SETTINGS
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from evaluators.problem import Problem
     from evolve.cli.common import Interruption
     from evolve.cli.watching import EventObserver, LineObserver, LiveObserver
+    from evolve.desk import Desk
+    from evolve.evolution import Evolution
     from evolve.finals import FinalResult
     from evolve.session import Session
 
@@ -51,6 +53,22 @@ def settings_options(*keys: str) -> Callable[[Callable[..., Any]], Callable[...,
     return decorate
 
 
+def _who_writes(record: RunRecord, config: Config) -> str:
+    """Who writes candidates, and why it is they, in one line."""
+    settings, why = record.config, config.origin["proposer"]
+    if settings["proposer"] == "operators":
+        return f"candidates come from the built-in operators ({why}); models write with --model or a key, see --help"
+    if settings["proposer"] == "replay":
+        return f"candidates are those of run {settings['replay']}, on the same workloads"
+    models = settings["model"] or f"the models in {settings['models_file']}"
+    caps = [f"{settings['tokens']:,} tokens"] if settings["tokens"] else []
+    caps += [f"${settings['cost']:.2f}"] if settings["cost"] else []
+    return (
+        f"candidates come from {models} at {settings['base_url'] or 'OpenAI'} ({why}), "
+        f"{'agentic, ' if settings['agentic'] else ''}for at most {' and '.join(caps) or 'any number of tokens'}"
+    )
+
+
 def _joined(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> str | None:
     del ctx, option
     return ",".join(values) or None
@@ -79,19 +97,26 @@ def run(
     """
     config = resolve(flags, environment(), config_file)
     if dry_run:
-        return _dry_run(problem, config)
+        from evolve.cli.planning import dry_run as describe
+
+        return describe(ctx, problem, config)
+    if config["proposer"] == "external":
+        raise click.UsageError(
+            f"programs from outside come over a server\nhint: evolve serve {problem}, with the same settings"
+        )
     from db.archive import Archive
     from evolve.session import new_run
 
-    _check_sandbox(config["require_sandbox"])
+    check_sandbox(config["require_sandbox"])
     with Archive.open(config["db"], create=True) as archive:
         record = new_run(archive, problem, config)
         click.echo(
-            f"run {record.name}: problem {record.problem}, {config['proposer']} proposer, "
-            f"{config['selector']} selector, seed {record.config['seed']}, archive {config['db']}",
+            f"run {record.name}: problem {record.problem}, {record.config['selector']} selector, "
+            f"seed {record.config['seed']}, archive {config['db']}",
             err=True,
         )
-        return _drive(ctx, archive, record, config["db"], as_json=as_json)
+        click.echo(_who_writes(record, config), err=True)
+        return drive(ctx, archive, record, config["db"], as_json=as_json)
 
 
 @click.command()
@@ -122,10 +147,10 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
                 err=True,
             )
             return 0
-        _check_sandbox({**record.config, **changes}.get("require_sandbox", DEFAULT_TIER))
+        check_sandbox({**record.config, **changes}.get("require_sandbox", DEFAULT_TIER))
         if limits:
             archive.set_config(record.id, {**record.config, **changes})
-        return _drive(ctx, archive, record, db, as_json=as_json, changes=changes)
+        return drive(ctx, archive, record, db, as_json=as_json, changes=changes)
 
 
 @click.command()
@@ -143,34 +168,50 @@ def final(ctx: click.Context, /, run_name: str | None, db: str, **flags: str | N
     changes = {key: parsed[key] for key in REPEATABLE if flags.get(key)}
     with open_archive(db) as archive:
         record = archive.run(run_name)
-        _check_sandbox({**record.config, **changes}.get("require_sandbox", DEFAULT_TIER))
-        return _drive(ctx, archive, record, db, changes=changes, search=False)
+        check_sandbox({**record.config, **changes}.get("require_sandbox", DEFAULT_TIER))
+        return drive(ctx, archive, record, db, changes=changes, search=False)
 
 
-def _drive(
+def drive(
     ctx: click.Context,
     archive: Archive,
     record: RunRecord,
     db: str,
     *,
     as_json: bool = False,
-    changes: dict[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    make_desk: Callable[[Evolution], Desk] | None = None,
     search: bool = True,
 ) -> int:
-    """Search, measure the finalists, report; the same for new and resumed runs."""
+    """Search, measure the finalists, report; the same for new and resumed runs.
+
+    Args:
+        ctx: of the command.
+        archive: the archive, writable.
+        record: which run.
+        db: the archive's name on the command line.
+        as_json: whether to write events to stdout.
+        changes: settings that differ from the run's own.
+        make_desk: makes where programs are written, in place of what the run's settings say.
+        search: whether to search before the final.
+    """
     from db.records import RunStatus
     from evaluators.registry import load_problem
+    from evolve.desk import InlineDesk
+    from evolve.proposers.operators import Operators
     from evolve.session import open_session
 
-    settings = {**record.config, **(changes or {})}
+    settings = complete({**record.config, **(changes or {})})
     problem = load_problem(settings["problem"], settings["workload"])
+    if not search:
+        make_desk = lambda _: InlineDesk(Operators())  # noqa: E731 - a final writes nothing, and needs no key
     with archive.driving(record.id):
         click.echo(f"starting {_workers(settings)} and measuring baseline and reference ...", err=True)
         observer = _observer(ctx, archive, record, problem, settings, as_json=as_json)
         status, result = RunStatus.FAILED, None
         with interruptible(observer.say) as interruption:
             try:
-                with open_session(archive, record, observer, changes=changes) as session, observer:
+                with open_session(archive, record, observer, changes=changes, make_desk=make_desk) as session, observer:
                     result = _sit(session, interruption, search=search)
                 status = RunStatus.STOPPED if interruption() else RunStatus.FINISHED
             except KeyboardInterrupt:
@@ -190,7 +231,7 @@ def _sit(session: Session, interruption: Interruption, *, search: bool) -> Final
     return None if interruption() else session.final(interruption)
 
 
-def _check_sandbox(tier: str) -> None:
+def check_sandbox(tier: str) -> None:
     """Refuse to go on with a weaker sandbox than this; say so where files lie open.
 
     Workers check again, each on its own machine; here the whole reason can be told, and nothing has been written.
@@ -207,7 +248,7 @@ def _check_sandbox(tier: str) -> None:
     if ENFORCED not in (layers.get(Layer.MOUNT_NAMESPACE), layers.get(Layer.LANDLOCK)):
         click.echo(
             "warning: neither mount namespaces nor Landlock work here, so candidates can read your files, the "
-            "archive's secrets among them; run only code that you trust (evolve doctor says what is missing)",
+            "archive's secrets and your keys among them; run only code that you trust (evolve doctor says what is missing)",
             err=True,
         )
 
@@ -225,7 +266,7 @@ def _where(db: str) -> str:
     return "" if db == DEFAULT_DB else f" --db {db}"
 
 
-def _workers(settings: dict[str, Any]) -> str:
+def _workers(settings: Mapping[str, Any]) -> str:
     if settings["pool"] == "serial":
         return "one sandbox in this process"
     return f"{settings['workers']} Ray workers"
@@ -236,7 +277,7 @@ def _observer(
     archive: Archive,
     record: RunRecord,
     problem: Problem,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
     *,
     as_json: bool,
 ) -> LiveObserver | LineObserver | EventObserver:
@@ -288,27 +329,3 @@ def _report(
     names = ("leaderboard", "lineage best", "diff best", "export best")
     click.echo("next: " + " | ".join(f"evolve {name}{_where(db)}" for name in names), err=True)
     return 0
-
-
-def _dry_run(problem_name: str, config: Config) -> int:
-    """Print what a run would do."""
-    from evaluators.registry import load_problem
-    from evolve.doctor import sandbox_layers
-
-    problem = load_problem(problem_name, config["workload"])
-    lines = ["settings:"]
-    lines += [f"  {key} = {_shown(key, config)}  ({config.origin[key]})" for key in SETTINGS]
-    lines += ["", f"problem {problem.declaration.name}: {problem.declaration.title}", "seeds:"]
-    lines += [f"  {seed.name}: {seed.summary}" for seed in problem.seeds]
-    budget = config.budget
-    lines += ["", f"workload set: {problem.digest}"]
-    lines += [f"budget: {budget.evaluations or 'any number of'} evaluations, {budget.seconds or 'any'} s"]
-    lines += ["cost: none (no model is called)", "", "sandbox on this machine:"]
-    lines += [f"  {layer}: {state}" for layer, state in sandbox_layers().items()]
-    show(click.get_current_context(), "\n".join(lines))
-    return 0
-
-
-def _shown(key: str, config: Config) -> str:
-    value = config[key]
-    return "unset" if value is None else f"{value:g} s" if key == "time" else str(value)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from evaluators.block import SMOKE_BLOCK
 from evaluators.model import Outcome, Split
 from evaluators.serial import SerialPool
-from evaluators.tasks import EvaluationPool, Finished, Task, WorkerSpec
+from evaluators.tasks import EvaluationPool, Finished, LazyPool, Task, WorkerSpec
 
 TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
 SECRET = bytes(range(32))
@@ -56,6 +57,28 @@ class TestPoolConformance:
         scores = [found[key].evaluation.score for key in range(6)]  # type: ignore[union-attr]
         assert scores == pytest.approx([0, 20, 40, 60, 80, 100])
         assert pool.next_finished(0.01) is None
+
+    def test_a_trial_meets_one_workload_of_its_own(self, pool: EvaluationPool) -> None:
+        pool.submit(Task(key=-1, source=program("return np.full(size, 0.5)"), split=Split.TRAIN, block=SMOKE_BLOCK))
+        tried = drain(pool, 1)[-1].evaluation
+        assert tried is not None
+        assert (tried.outcome, tried.score, tried.n, tried.block) == (Outcome.OK, 100.0, 1, SMOKE_BLOCK)
+
+    def test_a_pool_may_start_with_its_first_task(self, pool: EvaluationPool) -> None:
+        started: list[EvaluationPool] = []
+
+        def start() -> EvaluationPool:
+            started.append(pool)
+            return pool
+
+        lazy = LazyPool(start, 7)
+        assert lazy.slots == 7
+        assert lazy.next_finished(0.01) is None
+        assert not started
+        for key in (1, 2):
+            lazy.submit(Task(key=key, source=program("return np.full(size, 0.2)"), split=Split.TRAIN, block=0))
+        assert sorted(drain(lazy, 2)) == [1, 2]
+        assert len(started) == 1
 
     @pytest.mark.parametrize(
         ("body", "outcome", "reason"),

@@ -36,11 +36,16 @@ def test_timed_programs_never_share_a_processor() -> None:
     assert f"hint: use --workers {cpus} or fewer" in str(caught.value)
 
 
-def test_a_worker_that_dies_costs_one_evaluation_which_is_ours_to_repeat() -> None:
+def test_a_worker_that_dies_costs_one_evaluation_which_is_ours_to_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a-key-that-no-worker-needs")
     pool = RayPool(WorkerSpec(problem=TRIVIAL, workload="1", secret=bytes(32)), workers=1)
     try:
         pool.submit(task(0, "return np.full(size, 0.5)"))
         assert wait(pool).evaluation is not None
+        environment = Path(f"/proc/{pool.worker_pids()[0]}/environ").read_bytes()
+        assert b"RAY_" in environment
+        assert b"OPENAI_API_KEY" not in environment
+        assert os.environ["OPENAI_API_KEY"], "taken away from the workers, not from us"
         pool.submit(task(1, "\n    while True: pass"))
         assert pool.next_finished(0.5) is None
         os.kill(pool.worker_pids()[0], signal.SIGKILL)

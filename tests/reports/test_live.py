@@ -31,6 +31,14 @@ def progress(**changes: Any) -> live.Progress:
     return live.Progress(**{**values, **changes})
 
 
+def test_models_used_and_granted_are_shown_only_where_models_are() -> None:
+    assert "models" not in plain_text(live._budget(progress()))
+    shown = plain_text(live._budget(progress(tokens=12_345, cost=0.846, budget_cost=2.0, budget_seconds=None)))
+    assert "models: 12,345 tokens · $0.85 of $2.00" in shown
+    assert " 42%" in shown, "the bar follows the money"
+    assert "12,345 of 20,000 tokens" in plain_text(live._budget(progress(tokens=12_345, budget_tokens=20_000)))
+
+
 def view(built: Any, **changes: Any) -> Any:
     run, archive = built.run, built.archive
     return live.live_view(
