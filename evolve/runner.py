@@ -209,8 +209,12 @@ class Runner:
         return False
 
     def _start_next(self) -> bool:
-        """Start an evaluation that the search has asked for, if there is one and a slot is free."""
-        ask = self._evolution.ask() if len(self._flights) < self._pool.slots else None
+        """Start an evaluation that the search has asked for, if there is one and a place is free.
+
+        Programs are handed to the pool as they come, so where many are written at a time a free slot may never be seen.
+        """
+        places = self._pool.slots + self._desk.slots
+        ask = self._evolution.ask() if len(self._flights) < places else None
         if ask is None:
             return False
         self._start(ask)

@@ -98,15 +98,22 @@ def leaderboard(
 @DB_OPTION
 @DOCUMENT_FORMAT_OPTION
 @click.option("--source", is_flag=True, help="Write the program alone, byte for byte.")
+@click.option("--calls", is_flag=True, help="Write the conversation with language models that it came of.")
 @click.pass_context
-def show_command(ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str, source: bool) -> None:
+def show_command(
+    ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str, source: bool, calls: bool
+) -> None:
     """Show one CANDIDATE (a number, or 'best'): scores by workload, origin, program."""
+    from reports.conversation import conversation
     from reports.details import show as render
     from reports.details import show_json as as_json
 
     with open_archive(db) as archive:
         run = archive.run(run_name)
         number = candidate_number(run, candidate)
+        if calls:
+            show(ctx, conversation(archive, run, number))
+            return
         metrics = _problem_of(run).declaration.metrics
         if source:
             click.echo(archive.candidate(run.id, number).source, nl=False)

@@ -143,7 +143,7 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
         if record.status is RunStatus.FINISHED and not limits:
             click.echo(
                 f"run {record.name} is finished; to search on give a larger total budget, such as "
-                f"evolve resume {record.name} --time 10m",
+                f"{_again(record, db)} --time 10m",
                 err=True,
             )
             return 0
@@ -259,7 +259,13 @@ def _say_stopped(archive: Archive, record: RunRecord, db: str) -> None:
     now = archive.run_by_id(record.id)
     best = archive.standing(now.id, now.best) if now.best is not None else None
     click.echo(last_line(now, best), err=True)
-    click.echo(f"stopped; go on with: evolve resume {record.name}{_where(db)}", err=True)
+    click.echo(f"stopped; go on with: {_again(record, db)}", err=True)
+
+
+def _again(record: RunRecord, db: str) -> str:
+    """The command that goes on with a run."""
+    how = "serve --run" if record.config.get("proposer") == "external" else "resume"
+    return f"evolve {how} {record.name}{_where(db)}"
 
 
 def _where(db: str) -> str:
@@ -317,7 +323,7 @@ def _report(
     click.echo(last_line(now, best), err=True)
     if not archive.standings(now.id, top=1):
         return NOTHING_FEASIBLE
-    again = f"evolve resume {now.name} --time 10m{_where(db)}"
+    again = f"{_again(now, db)} --time 10m"
     if result is None:
         click.echo(f"nothing but seeds was measured, so there was no final; search longer: {again}", err=True)
     elif result.winner == result.best_seed:

@@ -21,7 +21,7 @@ RUN = ["run", TRIVIAL, "--pool", "serial", "--workload", "2", "--seed", "3", "--
 
 
 def start(folder: Path, *words: str, **extra: str) -> subprocess.Popen[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("EVOLVE_")}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("EVOLVE_", "OPENAI_"))}
     return subprocess.Popen(
         [sys.executable, "-m", "evolve", *words],
         cwd=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,10 @@ GRACE_SECONDS = 15.0
 """How long answers under way are waited for when a person wants to stop; they are paid for already."""
 
 CLOSING_SECONDS = 10.0
+
+DRAFTS_PER_REQUEST = 1.5
+"""Drafts in hand for every request that may be under way: while one waits for another attempt, another one is sent."""
+
 INSIGHTS_CHARACTERS = 4_000
 
 
@@ -84,7 +89,7 @@ class LlmDesk:
         self._chat = chat
         self._author = author
         self._models = {model.name: model for model in models}
-        self._slots = sum(model.concurrency for model in models)
+        self._slots = self._count_slots()
         self._arms = arms
         self._trials = trials
         self._memory = memory
@@ -102,7 +107,7 @@ class LlmDesk:
 
     @property
     def slots(self) -> int:
-        """Requests at the same time, over all models."""
+        """Drafts at the same time, over all models; somewhat more than there may be requests."""
         return self._slots
 
     @property
@@ -199,13 +204,16 @@ class LlmDesk:
             kinds.append(Kind.REPAIR)
         return [Arm(model=model, kind=kind) for model in self._models.values() for kind in kinds]
 
+    def _count_slots(self) -> int:
+        return math.ceil(DRAFTS_PER_REQUEST * sum(model.concurrency for model in self._models.values()))
+
     def _lose(self, lost: _Lost) -> None:
         if self._models.pop(lost.model, None) is None:
             return
         if not self._models:
             raise DeskError(lost.reason)
         self._memory.say(f"model {lost.model} is left out from now on: {lost.reason}")
-        self._slots = sum(model.concurrency for model in self._models.values())
+        self._slots = self._count_slots()
 
     def _sum_up_if_due(self, brief: Brief, rng: Random) -> None:
         """Begin a summary of what was learned, if enough was tried since the last one."""

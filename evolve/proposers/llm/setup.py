@@ -12,6 +12,7 @@ from db.archive import Archive
 from db.records import CallResult, NewCall, RunRecord
 from evolve.config import KEY_VARIABLE, ConfigError
 from evolve.evolution import Evolution
+from evolve.proposers.llm.agent import Agent, ArchiveLibrary
 from evolve.proposers.llm.arms import WeightedArms
 from evolve.proposers.llm.chat import Chat, list_models
 from evolve.proposers.llm.desk import LlmDesk, Memory
@@ -115,6 +116,8 @@ def open_llm_desk(
     )
     trials = Trials()
     author: Author = Writer(chat)
+    if settings["agentic"]:
+        author = Agent(chat, library=ArchiveLibrary(archive, run.id), trials=trials)
     return LlmDesk(
         chat,
         author,

@@ -7,8 +7,9 @@ import itertools
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 
-from evaluators.model import Evaluation, EvaluatorError
+from evaluators.model import Evaluation
 from evolve.desk import Trial
+from evolve.proposers.llm.agent import TrialsOverError
 
 
 class Trials:
@@ -26,7 +27,7 @@ class Trials:
         """Have a program judged; returns when that is done.
 
         Raises:
-            EvaluatorError: judging failed, through no fault of the program.
+            TrialsOverError: judging failed, through no fault of the program.
         """
         trial = Trial(key=next(self._keys), source=source)
         self._open[trial.key] = Future()
@@ -52,6 +53,6 @@ class Trials:
         if waiting is None or waiting.cancelled():
             return
         if evaluation is None:
-            waiting.set_exception(EvaluatorError(f"the trial could not be judged: {failure}"))
+            waiting.set_exception(TrialsOverError(f"this program could not be tried out: {failure}"))
         else:
             waiting.set_result(evaluation)
