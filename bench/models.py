@@ -4,8 +4,9 @@
     python bench/models.py --part faults --candidates 300
 
 The server (`misbehaving/server.py`) is a process of its own and keeps exact books; a candidate is a constant for the
-trivial problem, so that judging costs next to nothing. Every run of a table has the same concurrency; ``requests`` is what
-the server saw, ``ratio`` compares with the run without faults. Rates are those from the first to the last verdict.
+trivial problem, so that judging costs next to nothing. ``requests`` is what the server saw, ``ratio`` compares with the
+run without faults. Rates are those between the tenth and the ninetieth of a hundred verdicts, so that neither starting
+workers nor waiting for the last answers counts.
 """
 
 from __future__ import annotations
@@ -39,30 +40,31 @@ SEEDS = 2
 class Result:
     """What a run took and what the server billed."""
 
-    candidates: int
-    seconds: float
+    verdicts: list[float]
     calls: int
     tokens: int
     cost: float
     books: dict[str, Any]
 
     @property
+    def candidates(self) -> int:
+        return len(self.verdicts)
+
+    @property
     def rate(self) -> float:
-        return self.candidates / self.seconds
+        first, last = len(self.verdicts) // 10, 9 * len(self.verdicts) // 10
+        return (last - first) / (self.verdicts[last] - self.verdicts[first])
 
 
 class Watch:
-    """Notes when the first candidate of a model was judged, so that starting workers does not count."""
+    """Notes when candidates of a model were judged."""
 
     def __init__(self) -> None:
-        self.first = self.last = 0.0
-        self.counted = 0
+        self.verdicts: list[float] = []
 
     def recorded(self, flight: Flight, evaluation: Evaluation, best_changed: bool) -> None:
         if flight.candidate.proposer == "llm" and flight.planned.purpose.value == "search":
-            self.last = time.monotonic()
-            self.first = self.first or self.last
-            self.counted += 1
+            self.verdicts.append(time.monotonic())
 
     def tick(self, phase: str, in_flight: int, elapsed_seconds: float) -> None:
         pass
@@ -108,8 +110,7 @@ def run(base_url: str, seconds: float = 600.0, **flags: str) -> Result:
                 session.search(lambda: time.monotonic() > until)
             done = archive.run_by_id(record.id)
     return Result(
-        candidates=watch.counted,
-        seconds=max(watch.last - watch.first, 1e-9),
+        verdicts=watch.verdicts,
         calls=done.calls,
         tokens=done.tokens,
         cost=done.cost,
@@ -124,7 +125,7 @@ def faults(candidates: int, problem: str) -> None:
         base = 0.0
         for share in (0.0, 0.2):
             with server(faults=share, latency=latency, slow=1.0, retry_after=1.0) as base_url:
-                got = run(base_url, evaluations=str(candidates), concurrency="16", problem=problem)
+                got = run(base_url, evaluations=str(candidates), concurrency="16", max_tokens="2048", problem=problem)
             base = base or got.rate
             seen = got.books
             charged = got.tokens / seen["tokens"]
@@ -153,7 +154,7 @@ def cap() -> None:
             got = run(base_url, cost=str(limit), concurrency="16", max_tokens="1100")
         billed = (got.books["prompt_tokens"] * 1.0 + got.books["completion_tokens"] * 10.0) / 1e6
         assert billed <= got.cost <= limit, "the cap was passed"
-        print(f"${limit:>7.3f} ${got.cost:>8.4f} ${billed:>8.4f} {got.cost / limit:>6.0%} {got.candidates:>11}")
+        print(f"${limit:>7.2f} ${got.cost:>8.4f} ${billed:>8.4f} {got.cost / limit:>6.0%} {got.candidates:>11}")
 
 
 def main() -> None:

@@ -26,7 +26,6 @@ from evaluators.serial import KEPT_BLOCKS
 from evaluators.tasks import Finished, PoolError, Task, WorkerSpec
 from sandbox import SandboxError
 
-
 _SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import os
@@ -20,6 +21,8 @@ from pathlib import Path
 from db.archive import Archive
 from db.records import ArchiveError
 from evaluators.host import cpu_model, usable_cpus
+from evolve.config import KEY_VARIABLE, URL_VARIABLE, ConfigError, environment, resolve
+from reports.text import count
 from sandbox import ENFORCED, Ending, Limits, Sandbox, tier_of
 
 RAY_SECONDS = 120
@@ -46,7 +49,7 @@ class Finding:
 
 def examine(db: str) -> list[Finding]:
     """Test every part; a run needs all that can be ``broken``, the rest is only named."""
-    findings = [_python(), _numpy(), *_sandbox(), _ray(), _database(db)]
+    findings = [_python(), _numpy(), *_sandbox(), _ray(), _database(db), _models()]
     findings += [_optional(name) for name in ("torch", "triton")]
     return [*findings, _gpu()]
 
@@ -149,6 +152,27 @@ def _database(db: str) -> Finding:
     except ArchiveError as error:
         return Finding(part="database", state=State.BROKEN, detail=str(error), hint="choose another --db")
     return Finding(part="database", state=State.WORKS, detail=f"{detail}; {db} holds {count} runs")
+
+
+def _models() -> Finding:
+    """Ask the server of language models that a run would take by default what it offers; that costs nothing."""
+    # Imported here: the client takes most of a second.
+    from evolve.proposers.llm.chat import list_models  # noqa: PLC0415
+    from evolve.proposers.llm.errors import ProviderError  # noqa: PLC0415
+    from evolve.proposers.llm.setup import server_key  # noqa: PLC0415
+
+    try:
+        settings = resolve({}, environment(), None)
+        if settings["base_url"] is None and settings["api_key_file"] is None and not environment().get(KEY_VARIABLE):
+            hint = f"only runs with models need one: {KEY_VARIABLE}, {URL_VARIABLE} or --base-url"
+            return Finding(part="models", state=State.MISSING, detail="no key and no address", hint=hint)
+        names = asyncio.run(list_models(settings["base_url"], server_key(settings.values, environment())))
+    except (ConfigError, ProviderError) as error:
+        what, _, hint = str(error).partition("\nhint: ")
+        return Finding(part="models", state=State.BROKEN, detail=what, hint=hint)
+    version, offered = importlib.metadata.version("openai"), count(len(names), "model")
+    detail = f"openai {version}; {settings['base_url'] or 'OpenAI'} offers {offered}, none was asked"
+    return Finding(part="models", state=State.WORKS, detail=detail)
 
 
 def _can_write(folder: Path) -> bool:

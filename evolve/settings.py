@@ -110,7 +110,8 @@ SETTINGS = {
             parse=parse_duration,
             default=None,
             metavar="TIME",
-            help="Stop the search after this long: 90s, 3m, 1h30m.  [default: 3m where no limit is given, none for evolve serve and --replay]",
+            help="Stop the search after this long: 90s, 3m, 1h30m.  "
+            "[default: 3m where no limit is given, none for evolve serve and --replay]",
         ),
         Setting(
             key="workers",

@@ -242,7 +242,7 @@ def _tally(run: RunRecord) -> str:
 
 
 def _discarded(run: RunRecord) -> str:
-    return f"discarded at no cost: {count(run.duplicates, 'duplicate')}, {count(run.unusable)} unusable"
+    return f"discarded unjudged: {count(run.duplicates, 'duplicate')}, {count(run.unusable)} unusable"
 
 
 def _leaders(run: RunRecord, leaders: Sequence[Standing]) -> Listing:

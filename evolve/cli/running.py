@@ -248,7 +248,8 @@ def check_sandbox(tier: str) -> None:
     if ENFORCED not in (layers.get(Layer.MOUNT_NAMESPACE), layers.get(Layer.LANDLOCK)):
         click.echo(
             "warning: neither mount namespaces nor Landlock work here, so candidates can read your files, the "
-            "archive's secrets and your keys among them; run only code that you trust (evolve doctor says what is missing)",
+            "archive's secrets and your keys among them; run only code that you trust (evolve doctor says what is "
+            "missing)",
             err=True,
         )
 

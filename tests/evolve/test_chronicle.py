@@ -40,7 +40,11 @@ def search(number: int) -> Planned:
 
 
 def tell(
-    book: Chronicle, new: NewCandidate, score: float | None, before: float | None = 0.0, outcome: Outcome = Outcome.WRONG
+    book: Chronicle,
+    new: NewCandidate,
+    score: float | None,
+    before: float | None = 0.0,
+    outcome: Outcome = Outcome.WRONG,
 ) -> None:
     book.tell(new, search(new.number), verdict(score, outcome), before)
 

@@ -67,7 +67,7 @@ def test_the_view_at_80_columns(small: Any) -> None:
         "",
         "outcomes: 5 ok, 1 wrong · 4 repeat measurements",
     ]
-    assert lines[12] == "discarded at no cost: 1,234 duplicates, 5 unusable"
+    assert lines[12] == "discarded unjudged: 1,234 duplicates, 5 unusable"
     assert lines[16] == "★    #0004   61.0 ± 2.8  56.0 ± 2.8  crossover:forecast"
     assert all(len(line) == 80 for line in text.splitlines())
 

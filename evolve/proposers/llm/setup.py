@@ -58,7 +58,7 @@ def prepare_models(settings: dict[str, Any], environ: Mapping[str, str]) -> None
         if settings[key] is not None:
             settings[key] = str(Path(settings[key]).expanduser().resolve())
     if settings["model"] is None and settings["models_file"] is None:
-        settings["model"] = _offered(settings["base_url"], _key(settings, environ))
+        settings["model"] = _offered(settings["base_url"], server_key(settings, environ))
     models = models_of(settings, environ)
     unpriced = [model.name for model in models if model.price is None]
     limits = ("evaluations", "time", "tokens", "cost")
@@ -83,7 +83,7 @@ def models_of(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[
     return named_models(
         settings["model"],
         base_url=settings["base_url"],
-        api_key=_key(settings, environ),
+        api_key=server_key(settings, environ),
         concurrency=settings["concurrency"],
         max_tokens=settings["max_tokens"],
         temperature=settings["temperature"],
@@ -138,7 +138,7 @@ def _prices(settings: Mapping[str, Any]) -> Mapping[str, Price] | None:
     return read_prices(Path(settings["prices_file"])) if settings["prices_file"] is not None else None
 
 
-def _key(settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+def server_key(settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """The key of the one server that the settings name.
 
     Raises:
@@ -186,4 +186,4 @@ def _secrets(models: tuple[Model, ...], environ: Mapping[str, str], secret: byte
     return [*keys, *(value for value in named if len(value) >= 8), secret.hex()]
 
 
-__all__ = ["ArchiveLedger", "models_of", "open_llm_desk", "prepare_models"]
+__all__ = ["ArchiveLedger", "models_of", "open_llm_desk", "prepare_models", "server_key"]

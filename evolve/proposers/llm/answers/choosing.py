@@ -103,8 +103,7 @@ def _partial(pieces: Sequence[Piece], task: Task, effort: Effort) -> bool:
 
 def _joined(codes: Sequence[Code], task: Task, effort: Effort) -> list[Piece]:
     """Put the pieces of all blocks in a row, of each name the last; what quotes the parent never comes last."""
-    tree = effort.tree(task.parent)
-    old = {ast.dump(node) for node in tree.body} if tree is not None else set()
+    old = _statements(task, effort)
     pieces = [piece for code in codes for piece in code.pieces]
     fresh = {name for piece in pieces if piece.tree not in old for name in piece.names}
     pieces = [piece for piece in pieces if piece.is_import or piece.tree not in old or not piece.names & fresh]
@@ -122,11 +121,12 @@ def _whole(codes: Sequence[Code], number: int, task: Task, effort: Effort) -> Dr
     tree = effort.tree(main.code)
     assert tree is not None
     names = {name for piece in main.pieces for name in piece.names}
+    old = _statements(task, effort)
     later = [
         piece
         for code in codes[number + 1 :]
         for piece in code.pieces
-        if piece.is_definition and piece.names <= names and not _is_parents(piece, task, effort)
+        if piece.is_definition and piece.names <= names and piece.tree not in old
     ]
     tolerated = [*main.tolerated]
     if not main.block.fenced:
@@ -141,10 +141,10 @@ def _whole(codes: Sequence[Code], number: int, task: Task, effort: Effort) -> Dr
     return Draft(source=source, form=Form.WHOLE, tolerated=tuple(tolerated))
 
 
-def _is_parents(piece: Piece, task: Task, effort: Effort) -> bool:
-    """Say whether a piece only quotes the parent."""
+def _statements(task: Task, effort: Effort) -> set[str]:
+    """Dump the parent's statements, to tell what only quotes it."""
     tree = effort.tree(task.parent)
-    return tree is not None and piece.tree in {ast.dump(node) for node in tree.body}
+    return {ast.dump(node) for node in tree.body} if tree is not None else set()
 
 
 def _concatenated(codes: Sequence[Code], joined: Sequence[Piece]) -> Draft:
@@ -181,7 +181,8 @@ def _into_parent(codes: Sequence[Code], joined: Sequence[Piece], task: Task, eff
             "The answer defines only a part of a program, and the program shown does not parse, so that the part "
             "cannot be put into it. Send the whole program."
         )
-    pieces = [piece for piece in joined if not _is_parents(piece, task, effort)]
+    old = _statements(task, effort)
+    pieces = [piece for piece in joined if piece.tree not in old]
     merged = merge(task.parent, tree, pieces, task.entry)
     tolerated = [name for code in codes for name in code.tolerated]
     if any(not code.block.fenced for code in codes):

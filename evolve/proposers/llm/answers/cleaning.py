@@ -10,7 +10,7 @@ from itertools import islice
 from evolve.proposers.llm.answers.characters import plain_spaces, unescape_entities
 
 LONGEST_RAW = 2_000_000
-LONGEST_ANSWER = 300_000
+LONGEST_ANSWER = 250_000
 _MOST_THOUGHTS = 2_000
 _THOUGHT_TAGS = "think|thinking|thought|thoughts|reasoning|analysis|reflection|scratchpad"
 _THOUGHT = re.compile(rf"<(/?)({_THOUGHT_TAGS})>|\[(/?)(think)\]|◁(/?)(think)▷", re.IGNORECASE)

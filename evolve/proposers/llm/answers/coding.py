@@ -32,14 +32,14 @@ def from_code(
     """
     draft = from_blocks(blocks, task, effort) if blocks else None
     reason = ""
-    if draft is None:
-        bare = ["" if line.lstrip().startswith(("```", "~~~")) else line for line in lines]
-        blocks = loose_blocks(bare, effort)
-        broken = broken_line(bare, blocks)
-        if broken:
-            reason = _BROKEN.format(repr(broken[:200]))
-        elif blocks:
-            draft = from_blocks(blocks, task, effort)
+    bare = ["" if line.lstrip().startswith(("```", "~~~")) else line for line in lines]
+    # A line of backticks can be text of a docstring; first they stay.
+    for version in [lines, bare] if bare != lines else [lines]:
+        if draft is None:
+            blocks = loose_blocks(version, effort)
+            broken = broken_line(version, blocks)
+            reason = _BROKEN.format(repr(broken[:200])) if broken else ""
+            draft = from_blocks(blocks, task, effort) if blocks and not broken else None
     text = "\n".join(lines).strip("\n")
     if draft is None and f"def {task.entry}" in text:
         blocks = [Block(info="", code=text, start=0, end=len(lines), fenced=False)]

@@ -12,7 +12,7 @@ from evolve.proposers.llm.answers.model import AnswerError
 _GOES_ON = re.compile(
     r"(?!\s*(?:.*(?:`{3,}|~{3,})|[#\s]*>{3,20}.*|\*\*\* End (?:Patch|of File).*|.*</[\w|:-]{1,40}>)\s*$).*"
 )
-_OPENS = re.compile(r"\s*(?:<[^>]*|@@.*)")
+_OPENS = re.compile(r"\s*(?:<[^>]*|@@.*|[{\[].*)")
 # Statements after which a function that gave a result before would give none.
 _NO_END = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Pass, ast.For, ast.FunctionDef, ast.Import)
 
@@ -32,14 +32,19 @@ def refuse_cut(where: str) -> NoReturn:
     )
 
 
-def refuse_open_end(lines: Sequence[str], taken: Collection[int]) -> None:
+def refuse_open_end(lines: Sequence[str], taken: Collection[int], *, complete: Collection[int]) -> None:
     """Refuse an answer whose last line belongs to an edit or to code, and closes neither.
+
+    Args:
+        lines: the answer.
+        taken: numbers of the lines that edits and code stand in.
+        complete: numbers of those that are known to be complete.
 
     Raises:
         AnswerError: it does.
     """
     last = next((number for number in range(len(lines) - 1, -1, -1) if lines[number].strip()), -1)
-    if last >= 0 and (_OPENS if last not in taken else _GOES_ON).fullmatch(lines[last]):
+    if last >= 0 and last not in complete and (_OPENS if last not in taken else _GOES_ON).fullmatch(lines[last]):
         refuse_cut(f"its last line, {lines[last].strip()[:80]!r}")
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from evaluators.program import ProgramError, parse_program
 
-LONGEST_PROGRAM = 120_000  # characters; the sandbox takes no program of more than 100,000 bytes
+LONGEST_PROGRAM = 100_000  # characters; the sandbox takes no program of more than 100,000 bytes
+_PER_STATEMENT = 30  # characters
 _ERROR_LINE = re.compile(r"line (\d+): (.*)", re.DOTALL)
 
 
@@ -25,10 +26,11 @@ class Effort:
     """Counts the characters given to the parser; beyond the limit nothing parses any more.
 
     Args:
-        characters: how many may be parsed in all; a second is enough to parse and look through them.
+        characters: how many may be parsed in all; a second is enough to parse and look through them. A
+            statement at top level counts as some more: no program has thousands.
     """
 
-    def __init__(self, characters: int = 400_000) -> None:
+    def __init__(self, characters: int = 250_000) -> None:
         self._left = characters
         self._known: dict[str, Parsed] = {}
 
@@ -51,7 +53,8 @@ class Effort:
         parsed = _parse(source)
         # The parser stops at the error: what comes after it costs little.
         read = len(source) if parsed.tree is not None else _offset(source, parsed.line)
-        self._left -= max(read, len(source) // 20, 200)
+        statements = len(parsed.tree.body) if parsed.tree is not None else 0
+        self._left -= max(read, len(source) // 20, 200) + _PER_STATEMENT * statements
         self._known[source] = parsed
         return parsed
 

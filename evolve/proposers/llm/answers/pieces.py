@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from evaluators.program import global_references
 from evaluators.scopes import Definition, top_level_bindings
@@ -13,7 +14,7 @@ from evaluators.scopes import Definition, top_level_bindings
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for the cached property
 class Piece:
     """One top-level statement.
 
@@ -57,7 +58,7 @@ class Piece:
             and self.node.value.value is ...
         )
 
-    @property
+    @cached_property
     def tree(self) -> str:
         """What it says, apart from how it is written."""
         return ast.dump(self.node)

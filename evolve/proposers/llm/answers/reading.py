@@ -12,7 +12,7 @@ from evolve.proposers.llm.answers.choosing import from_blocks
 from evolve.proposers.llm.answers.cleaning import clean
 from evolve.proposers.llm.answers.coding import from_code
 from evolve.proposers.llm.answers.diffs import diff_edits
-from evolve.proposers.llm.answers.ending import refuse_lost_ends, refuse_open_end
+from evolve.proposers.llm.answers.ending import refuse_cut, refuse_lost_ends, refuse_open_end
 from evolve.proposers.llm.answers.fences import fenced_blocks
 from evolve.proposers.llm.answers.markers import marked_edits
 from evolve.proposers.llm.answers.model import Answer, AnswerError, Block, Draft, Edit, Form, Found, Task
@@ -62,6 +62,8 @@ def read_answer(
     task = Task(parent=parent, entry=entry, wanted=wanted, template=template, cut=cut)
     try:
         cleaned = clean(text, parent, cut=cut)
+        if "giant answer" in cleaned.tolerated:
+            task = replace(task, cut=True)
         reading = _read(cleaned.text, task, Effort(), nested=False)
         source, tolerated = _checked(reading.draft, task)
     except RecursionError as error:
@@ -101,8 +103,10 @@ def _read(text: str, task: Task, effort: Effort, *, nested: bool) -> _Reading:
     else:
         draft, blocks = from_code(blocks, lines, task, effort, how=_HOW[task.wanted])
     taken = set(found.taken if found else ()).union(*(range(block.start, block.end) for block in blocks))
-    if task.cut and structured is None:
-        refuse_open_end(lines, taken)
+    if task.cut and not all(block.fenced for block in blocks):
+        refuse_cut("code that no fence closes")
+    if task.cut:
+        refuse_open_end(lines, taken, complete=structured.taken if structured else frozenset())
     return _said(draft, said, taken, structured)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evolve.proposers.llm.answers.markers import MOST_EDITS
 from evolve.proposers.llm.answers.model import AnswerError, Block, Edit, lines_of
@@ -16,7 +16,8 @@ _CODE = ("code", "program", "source", "source_code", "new_program", "full_code",
 _SUMMARY = ("summary", "description", "explanation", "title")
 _CALL = {"input", "arguments", "parameters", "args", "function"}
 _DEEPEST = 8
-_MOST_TRIED = 100
+_MOST_TRIED = 1_000
+_MOST_VALUES = 1_000
 _VALUE = re.compile(r"^[ \t]*(?:<[\w|:=/ -]{1,40}>[ \t]*)*(?=[{\[])", re.MULTILINE)
 _BETWEEN = re.compile(r"(?:[\s,;]|</?[\w|:-]{1,40}>)*")
 _KEYS = re.compile(r'"(?:search|old_str|old_string|new_str|new_string|file_text|edits)"\s*:')
@@ -68,18 +69,22 @@ def json_answer(lines: Sequence[str], blocks: Sequence[Block]) -> Structured | N
         AnswerError: it holds too many edits, edits that do not decode, or edits and a program.
     """
     values: list[_Value] = []
+    failed: list[str] = []
     bare = list(lines)
     for block in blocks:
         bare[block.start : block.end] = [""] * (block.end - block.start)
         if block.code.lstrip()[:1] in {"{", "["}:
-            values += [_Value(value=found.value, start=block.start, end=block.end) for found in _values(block.code)]
+            found = [replace(value, start=block.start, end=block.end) for value in _values(block.code)]
+            values += found
+            if not found and (block.info.startswith("json") or not block.closed):
+                failed.append(block.code.lstrip())
     values += _values("\n".join(bare))
     values.sort(key=lambda found: found.start)
     structured = _read(values)
     if structured is not None and structured.edits:
-        for number, line in enumerate(lines):
-            if number not in structured.taken and _KEYS.search(line):
-                raise AnswerError(_undecodable(line, 0))
+        failed += [line for n, line in enumerate(lines) if n not in structured.taken and _KEYS.search(line)]
+        if failed:
+            raise AnswerError(_undecodable(failed[0], 0))
     return structured
 
 
@@ -89,7 +94,7 @@ def _values(text: str) -> Iterator[_Value]:
     Raises:
         AnswerError: what looks like an edit does not decode.
     """
-    position = 0
+    position = line = counted = decoded = 0
     for _ in range(_MOST_TRIED):
         match = _VALUE.search(text, position)
         if match is None:
@@ -102,8 +107,13 @@ def _values(text: str) -> Iterator[_Value]:
                     raise AnswerError(_undecodable(text, start))
                 position = start + 1
                 break
-            yield _Value(value=value, start=text.count("\n", 0, start), end=text.count("\n", 0, end) + 1)
-            position = end
+            first = line + text.count("\n", counted, start)
+            line = first + text.count("\n", start, end)
+            counted = position = end
+            yield _Value(value=value, start=first, end=line + 1)
+            decoded += 1
+            if decoded > _MOST_VALUES:
+                raise AnswerError(f"The answer holds more than {_MOST_VALUES} JSON values. Send fewer.")
             between = _BETWEEN.match(text, end)
             start = between.end() if between else end
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -103,6 +104,19 @@ def test_a_dry_run_says_what_it_would_cost(tmp_path: Path, server: Any) -> None:
     assert code == 0, said
     assert "models: $2.00" in said
     assert "faulty: a request reads about " in said
+    assert server.books()["requests"] == []
+
+
+def test_the_doctor_asks_the_server_what_it_offers(tmp_path: Path, server: Any) -> None:
+    for key, state, words in (
+        (KEY, "works", f"{server.base_url} offers 1 model, none was asked"),
+        ("sk-wrong-key-0123456789abcdef", "broken", "Incorrect API key"),
+    ):
+        _, said = evolve(tmp_path, "doctor", "--format", "json", OPENAI_API_KEY=key, OPENAI_BASE_URL=server.base_url)
+        found = next(row for row in json.loads(said) if row["part"] == "models")
+        assert found["state"] == state
+        assert words in found["detail"]
+        assert key not in said
     assert server.books()["requests"] == []
 
 

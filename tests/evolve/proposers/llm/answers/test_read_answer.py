@@ -49,6 +49,12 @@ def edit(old: str, new: str) -> str:
     return f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"
 
 
+def call(old: str, new: str) -> str:
+    """A tool call."""
+    return json.dumps({"name": "str_replace", "input": {"path": "plan.py", "old_str": old, "new_str": new}})
+
+
+PATCH = "*** Begin Patch\n*** Update File: plan.py\n@@\n-DECAY = 0.9\n+DECAY = 0.8\n*** End Patch"
 DECAY = edit("DECAY = 0.9", "DECAY = 0.8")
 RANGE = edit("    for rank in range(3):", "    for rank in range(5):")
 
@@ -218,6 +224,43 @@ EDITS = {
         LONGER,
         ("JSON", "part of a line"),
     ),
+    "JSON call bare in prose": (f"I make it slower.\n\n{call('DECAY = 0.9', 'DECAY = 0.8')}\n\nSo.", SLOWER, ("JSON",)),
+    "JSON calls in two fences": (
+        fenced(call("DECAY = 0.9", "DECAY = 0.8"), "json") + "Then:\n" + fenced(call("range(3)", "range(5)"), "json"),
+        BOTH,
+        ("JSON",),
+    ),
+    "JSON calls on lines": (call("DECAY = 0.9", "DECAY = 0.8") + "\n" + call("range(3)", "range(5)"), BOTH, ("JSON",)),
+    "JSON call in tags": (
+        f"<tool_call>{call('DECAY = 0.9', 'DECAY = 0.8')}</tool_call>\n<tool_call>\n{call('range(3)', 'range(5)')}\n</tool_call>",
+        BOTH,
+        ("JSON",),
+    ),
+    "JSON arguments as text": (
+        json.dumps({"tool_calls": [{"function": {"name": "edit", "arguments": call("DECAY = 0.9", "DECAY = 0.8")}}]}),
+        SLOWER,
+        ("JSON",),
+    ),
+    "JSON patch": (
+        json.dumps({"cmd": ["apply_patch", f"{PATCH}\n{PATCH.replace('DECAY = 0.9', 'DECAY = 0.9')}"]}),
+        SLOWER,
+        ("JSON", "apply_patch"),
+    ),
+    "two patches": (
+        f"{PATCH}\nand\n{PATCH.replace('DECAY = 0.9', '    for rank in range(3):').replace('DECAY = 0.8', '    for rank in range(5):')}",
+        BOTH,
+        ("apply_patch",),
+    ),
+    "diff without fence, rule after": (
+        "--- a\n+++ b\n@@ -5 +5 @@\n-DECAY = 0.9\n+DECAY = 0.8\n\n---\n\nIt is slower.",
+        SLOWER,
+        ("unified diff",),
+    ),
+    "reasoning through HTML": (
+        f"<think>\n{RANGE}</think>\n{DECAY}".replace("<", "&lt;").replace(">", "&gt;"),
+        SLOWER,
+        ("HTML entities",),
+    ),
     "tags": ("<search>\nDECAY = 0.9\n</search>\n<replace>\nDECAY = 0.8\n</replace>", SLOWER, ("tagged edits",)),
     "empty SEARCH, whole": (edit("", SLOWER), SLOWER, ("empty search",)),
     "empty SEARCH, function": (edit("", "def extra(x):\n    return x"), None, ("empty search", "functions merged")),
@@ -380,6 +423,7 @@ def test_comment_of_the_parent_is_no_gap() -> None:
     assert read(fenced(parent.replace("0.9", "0.8")), parent=parent).source == parent.replace("0.9", "0.8")
 
 
+DECAY_CALLS = call("DECAY = 0.9", "DECAY = 0.8") + "\n" + call("range(3)", "range(5)")
 REFUSED = {
     "empty": ("  \n", "empty"),
     "refusal": ("I'm sorry, I cannot help with that.", "no program and no edit"),
@@ -400,6 +444,29 @@ REFUSED = {
     "no parse": (edit("    return slots", "    return (slots"), "'return (slots'"),
     "program without entry": (edit("def plan(history", "def other(history"), "does not define the function plan"),
     "cut program": ("```python\n" + SLOWER[:-30], "cut off"),
+    "cut edit": (DECAY.replace(">>>>>>> REPLACE\n", ""), "cut off in edit 1"),
+    "cut after SEARCH": ("<<<<<<< SEARCH\nDECAY = 0", "cut off"),
+    "edit cut by prose": (
+        edit("    slots = pack(load, num_slots)\n    return slots", "    slots = pack(load, 3)\n    ret").replace(
+            ">>>>>>> REPLACE", "\nThis is all that there is."
+        ),
+        "cut off in the edit of plan",
+    ),
+    "cut function": ("```python\ndef pack(load, counts):\n    return load", "cut off in pack"),
+    "cut program that parses": ("```python\n" + SLOWER[:-17], "cut off in plan"),
+    "cut program without fence": (SLOWER[: SLOWER.index("    slots = ") + 17], "stops making sense"),
+    "broken function without fence": (SLOWER.replace("range(3)", "range(3"), "stops making sense"),
+    "cut patch": (PATCH.replace("\n*** End Patch", ""), "cut off in the patch"),
+    "cut numbered diff": ("```diff\n@@ -5,2 +5,3 @@\n-DECAY = 0.9\n+DECAY = 0.8\n", "cut off in hunk 1"),
+    "cut call": (call("DECAY = 0.9", "DECAY = 0.8")[:-9], "does not decode"),
+    "one of two calls cut": (DECAY_CALLS[:-20], "does not decode"),
+    "first call without brace": (DECAY_CALLS[1:], "does not decode"),
+    "calls and a program": (call("range(3)", "range(5)") + "\n" + json.dumps({"code": SLOWER}), "not clear"),
+    "edit without first marker": (DECAY.replace("<<<<<<< SEARCH\n", "") + RANGE, "no <<<<<<< SEARCH"),
+    "only the program's own name imported": (
+        "```python\nimport numpy as np\nfrom seed import plan\n\nx = (",
+        "no program",
+    ),
     "broken program": (fenced(SLOWER.replace("argsort(-load)", "argsort(-load")), "line 16"),
     "gap between new lines": (
         fenced("def pack(load, counts):\n    first = 1\n    # ... existing code ...\n    return first"),
@@ -423,6 +490,42 @@ def test_refused(name: str) -> None:
     assert len(str(raised.value)) <= 1_500
 
 
+CUT = {
+    "edits": DECAY,
+    "edits in a fence": f"```\n{DECAY}```",
+    "edits and prose": f"{DECAY}\nThis makes it slow",
+    "program": fenced(SLOWER),
+    "patch": PATCH,
+    "diff": fenced("@@ -5 +5 @@\n-DECAY = 0.9\n+DECAY = 0.8", "diff"),
+    "call": call("DECAY = 0.9", "DECAY = 0.8"),
+}
+CUT_REFUSED = {
+    "program": f"```python\n{SLOWER}",
+    "program without fence": SLOWER,
+    "diff": "```diff\n@@ -5 +5 @@\n-DECAY = 0.9\n+DECAY = 0.8",
+    "diff without fence": "--- a\n+++ b\n@@ -5 +5 @@\n-DECAY = 0.9\n+DECAY = 0.8",
+    "edit begun": f"{DECAY}\n<<<<<<",
+    "call begun": f"{call('DECAY = 0.9', 'DECAY = 0.8')}\n{{",
+    "call begun in a fence": f"{fenced(call('DECAY = 0.9', 'DECAY = 0.8'), 'json')}```json\n{{\n",
+    "reasoning": f"<think>\nPerhaps this:\n{DECAY}",
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_answer_known_to_be_cut_is_read_where_all_is_closed(name: str) -> None:
+    answer = read_answer(CUT[name], parent=PARENT, entry="plan", wanted=Form.EDIT, cut=True)
+    assert answer.source == SLOWER
+
+
+@pytest.mark.parametrize("name", CUT_REFUSED)
+def test_answer_known_to_be_cut_is_refused_where_its_end_is_open(name: str) -> None:
+    text = CUT_REFUSED[name]
+    with pytest.raises(AnswerError):
+        read_answer(text, parent=PARENT, entry="plan", wanted=Form.EDIT, cut=True)
+    if "begun" not in name:
+        assert read(text).source == SLOWER
+
+
 def test_ambiguous_text_names_the_lines() -> None:
     parent = PARENT.replace("    load = forecast(history)\n", "    load = forecast(history)\n    load += 1\n").replace(
         "    return slots", "    load += 1\n    return slots"
@@ -441,6 +544,9 @@ def test_text_outside_of_the_regions_stays() -> None:
         return read(text, parent=TEMPLATE, template=TEMPLATE)
 
     slower = TEMPLATE.replace("0.9", "0.8")
+    longer = TEMPLATE.replace('"""Doc."""', '"""Doc.\n\nMore of it.\n"""')
+    spaced = fenced(longer.replace("More of it.", "More of it.  ").replace("0.9", "0.8"))
+    assert read(spaced, parent=longer, template=longer).source == longer.replace("0.9", "0.8")
     assert inside(DECAY).source == slower
     assert inside(DECAY + edit("    return slots", "    return slots")).source == slower
     assert inside(fenced(SLOWER)).source == slower
@@ -461,6 +567,7 @@ def test_text_outside_of_the_regions_stays() -> None:
 @pytest.mark.parametrize(
     ("text", "summary"),
     [
+        ("Slower.\n\n" + call("DECAY = 0.9", "DECAY = 0.8"), "Slower."),
         ("SUMMARY: slower decay\n" + DECAY, "slower decay"),
         ("**Summary:** Slower\u0007 `DECAY`\n" + DECAY, "Slower `DECAY`"),
         (DECAY + "\nSUMMARY: slower", "slower"),
