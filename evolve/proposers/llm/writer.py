@@ -68,8 +68,8 @@ class Job:
         """No program came of it."""
         return Written(reason=f"{self.arm.name}: {reason}", ticket=self.ticket)
 
-    def read(self, text: str) -> Answer:
-        """Read a program out of an answer, one that is worth judging.
+    def read(self, text: str, *, cut: bool = False) -> Answer:
+        """Read a program out of an answer, one that is worth judging; ``cut`` if it ended at its longest length.
 
         Raises:
             AnswerError: there is none; the message is written for the model.
@@ -80,6 +80,7 @@ class Job:
             entry=self.context.entry,
             wanted=Form.EDIT if self.arm.kind is Kind.EDIT else Form.WHOLE,
             template=self.context.template,
+            cut=cut,
         )
         objection = self.context.objection(answer.source)
         if objection:
@@ -117,11 +118,12 @@ class Writer:
         for left in range(self._retries, -1, -1):
             if completion is None:
                 return job.failed("the prompt is longer than the model takes")
+            cut = completion.finish == "length"
             try:
-                return job.written(job.read(completion.text))
+                return job.written(job.read(completion.text, cut=cut))
             except AnswerError as error:
                 reason = str(error)
-            if completion.finish == "length":
+            if cut:
                 reason = f"The answer was cut off at its longest length; be brief. {reason}"
             if left == 0:
                 break

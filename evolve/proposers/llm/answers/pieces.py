@@ -108,3 +108,20 @@ def binds(tree: ast.Module, name: str) -> bool:
 def used_by(pieces: Sequence[Piece]) -> Collection[str]:
     """Name every module-level name that some pieces use."""
     return {node.id for piece in pieces for node in global_references(piece.node)}
+
+
+def dead_additions(new: ast.Module, old: ast.Module) -> set[str]:
+    """Name what a program adds to another one that otherwise stays as it is and never uses it; empty if it does more."""
+    before = [ast.dump(node) for node in old.body]
+    known = set(before)
+    added = [node for node in new.body if ast.dump(node) not in known]
+    if [text for node in new.body if (text := ast.dump(node)) in known] != before:
+        return set()
+    if not all(isinstance(node, Definition | ast.Import | ast.ImportFrom) for node in added):
+        return set()
+    if any(getattr(node, "decorator_list", []) for node in added):
+        return set()
+    names = {name for node in added for name in top_level_bindings(node)}
+    used = {node.id for statement in old.body for node in global_references(statement)}
+    bound = {name for node in old.body for name in top_level_bindings(node)}
+    return set() if "*" in names or names & (used | bound) else names

@@ -17,7 +17,7 @@ from evolve.proposers.llm.answers.fences import fenced_blocks
 from evolve.proposers.llm.answers.markers import marked_edits
 from evolve.proposers.llm.answers.model import Answer, AnswerError, Block, Draft, Edit, Form, Found, Task
 from evolve.proposers.llm.answers.parsing import Effort
-from evolve.proposers.llm.answers.pieces import binds, missing_names
+from evolve.proposers.llm.answers.pieces import binds, dead_additions, missing_names
 from evolve.proposers.llm.answers.regions import restored
 from evolve.proposers.llm.answers.saying import is_own_line, one_line, paradigm_of, summary_of
 from evolve.proposers.llm.answers.structured import Structured, json_answer
@@ -234,6 +234,13 @@ def _checked(draft: Draft, task: Task) -> tuple[str, tuple[str, ...]]:
         source = kept
     if _same(source, task.parent):
         raise AnswerError("The answer changes nothing: the program is the same as the one shown. Change it.")
+    before = effort.tree(task.parent)
+    dead = dead_additions(parsed.tree, before) if before is not None else set()
+    if dead:
+        raise AnswerError(
+            f"The answer changes nothing: it only adds {', '.join(sorted(dead)[:5])}, which the program never uses. "
+            "Change what runs."
+        )
     return source, tolerated
 
 
