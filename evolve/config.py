@@ -20,6 +20,12 @@ PREFIX = "EVOLVE_"
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
 
+TRUSTED_ONLY = frozenset({"base_url", "api_key_file", "models_file"})
+"""Settings that say where keys are and where they are sent."""
+
+MODEL_LIMITS = ("tokens", "cost")
+"""Limits that mean something only where language models write."""
+
 
 class ConfigError(ValueError):
     """A setting is unknown or has a value that it cannot have; the message says where and how to mend it."""
@@ -44,7 +50,8 @@ class Config:
 def budget_of(values: Mapping[str, Any]) -> Budget:
     """The budget in resolved settings."""
     evaluations, seconds = values["evaluations"], values["time"]
-    limited = any(values[key] is not None for key in ("evaluations", "time", "tokens", "cost"))
+    limits = ("evaluations", "time", *(MODEL_LIMITS if values["proposer"] == "llm" else ()))
+    limited = any(values[key] is not None for key in limits)
     if not limited and values["proposer"] in {"operators", "llm"}:
         seconds = parse_duration(DEFAULT_TIME)
     return Budget(evaluations=evaluations, seconds=seconds, tokens=values["tokens"], cost=values["cost"])
@@ -79,7 +86,7 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], config_
         except ValueError as error:
             raise ConfigError(f"{where}: {error}\nhint: evolve run --help explains every setting") from error
         origin[key] = where
-    if values["base_url"] is None and environ.get(URL_VARIABLE):
+    if values["base_url"] is None and values["models_file"] is None and environ.get(URL_VARIABLE):
         values["base_url"] = SETTINGS["base_url"].parse(environ[URL_VARIABLE])
         origin["base_url"] = f"environment {URL_VARIABLE}"
     if values["proposer"] is None:
@@ -113,6 +120,12 @@ def _read_toml(config_file: str | None) -> tuple[dict[str, str], str]:
         raise ConfigError(f"{path} is not TOML: {error}\nhint: mend the file") from error
     table = document.get("tool", {}).get("evolve", {} if not config_file or "tool" in document else document)
     texts = {}
+    for key in () if config_file else sorted(table.keys() & TRUSTED_ONLY):
+        # Whoever wrote the project in this folder must not learn a key, or where one is.
+        raise ConfigError(
+            f"{path}: key {key!r} is not taken from a file that nobody named, for keys could be sent where it says\n"
+            f"hint: give it by option, by {PREFIX}{key.upper()}, or name the file with --config"
+        )
     for key, value in table.items():
         if key not in SETTINGS:
             raise ConfigError(

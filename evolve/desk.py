@@ -89,6 +89,9 @@ class Desk(Protocol):
     def tried(self, key: int, evaluation: Evaluation | None, failure: str) -> None:
         """Learn what came of a trial; None where judging failed, for the reason given."""
 
+    def wind_down(self) -> None:
+        """Begin nothing more, and finish what was begun; may be said again and again."""
+
     def cancel(self) -> None:
         """Give up what is under way as soon as that can be done without losing what was paid for."""
 
@@ -144,6 +147,9 @@ class InlineDesk:
 
     def tried(self, key: int, evaluation: Evaluation | None, failure: str) -> None:
         """Such a proposer tries nothing."""
+
+    def wind_down(self) -> None:
+        """Nothing is under way between two calls."""
 
     def cancel(self) -> None:
         """Nothing is under way between two calls."""

@@ -17,6 +17,9 @@ ATTEMPTS = 50
 """How many programs in a row an offline proposer may offer in vain before the search gives up for now."""
 
 
+LONGEST_REASON = 300
+
+
 class SearchExhaustedError(RuntimeError):
     """No new program could be made in many attempts."""
 
@@ -76,6 +79,7 @@ class Drafting:
         self._number = -1
         self._drafted = 0
         self._refused = 0
+        self._reason = ""
         self._discarded = Discarded()
 
     def draft(self, number: int) -> Draft | None:
@@ -85,7 +89,9 @@ class Drafting:
             SearchExhaustedError: too many programs in a row were refused.
         """
         if self._attempts is not None and self._refused >= self._attempts:
-            raise SearchExhaustedError(f"no new program in {self._refused} attempts for candidate {number}")
+            raise SearchExhaustedError(
+                f"no new program in {self._refused} attempts for candidate {number}; the last one: {self._reason}"
+            )
         attempt = self._drafted if number == self._number else 0
         choice = self._selector.choose(self._rng(number, f"select:{attempt}"))
         if choice is None:
@@ -124,6 +130,7 @@ class Drafting:
             self._refused = 0
         else:
             self._refused += 1
+            self._reason = " ".join(verdict.reason.split())[:LONGEST_REASON]
             repeat = verdict.kind is RefusalKind.DUPLICATE
             tally = self._discarded
             self._discarded = Discarded(duplicates=tally.duplicates + repeat, unusable=tally.unusable + (not repeat))

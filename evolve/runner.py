@@ -97,6 +97,7 @@ class Runner:
         self._clock = clock
         self._flights: dict[int, Flight] = {}
         self._trials = 0
+        self._is_waiting = False
         self._requeued: list[tuple[int, Flight]] = []
         self._spent = 0
         self._attempts: Counter[int] = Counter()
@@ -137,6 +138,7 @@ class Runner:
             while True:
                 if stopping():
                     self._desk.cancel()
+                self._save_elapsed()
                 exhausted = self._fill()
                 if self._is_over(exhausted):
                     return
@@ -178,10 +180,18 @@ class Runner:
 
     def _is_over(self, exhausted: bool) -> bool:
         if self._flights or self._desk.under_way:
+            if self._desk.under_way and not self._is_waiting and self._is_out_of_time():
+                self._is_waiting = True
+                self._desk.wind_down()
+                self._observer.say("time is up: answers that are on their way are waited for (Ctrl-C gives them up)")
             return False
         if self._desk.finished and not exhausted and self._may_start():
             self._observer.say(f"the search ends: {self._desk.finished}")
         return exhausted or bool(self._desk.finished) or not self._may_start()
+
+    def _is_out_of_time(self) -> bool:
+        seconds = self._budget.seconds
+        return not self._stopping() and seconds is not None and self.elapsed_seconds >= seconds
 
     def _may_start(self) -> bool:
         return not self._stopping() and self._budget.allows_another(
@@ -238,6 +248,8 @@ class Runner:
 
     def _wait(self) -> None:
         """Take the next verdict and every program that is ready."""
+        # Programs first: until it is registered, what was paid for is lost with this process.
+        self._take_written(0.0)
         while (trial := self._desk.next_trial()) is not None:
             self._trials += 1
             # Keys of evaluations are above zero, so that those of trials below cannot be mistaken for them.

@@ -136,7 +136,14 @@ def open_session(
         clock=settings["clock"],
         require_sandbox=settings["require_sandbox"],
     )
-    archive.abandon_calls(run.id)  # of a driver that died: they may have been billed
+    before = archive.run_by_id(run.id)
+    lost = archive.abandon_calls(run.id)
+    if lost:
+        charged = archive.run_by_id(run.id).tokens - before.tokens
+        observer.say(
+            f"{lost} requests were under way when this run's driver died; they may have been billed, so they are "
+            f"charged with what was set aside for them, {charged:,} tokens"
+        )
     with ExitStack() as stack:
         # The desk first: a key that is missing should not wait for workers.
         if make_desk is not None:

@@ -90,7 +90,7 @@ def changes_of(flags: dict[str, str | None]) -> dict[str, Any]:
     """Settings that differ from the run's own; a limit that is given replaces all of them."""
     parsed = resolve(flags, {}, None)
     changes = {key: parsed[key] for key in RESUMED if flags.get(key)}
-    return {**dict.fromkeys(LIMITS), **changes} if changes.keys() & set(LIMITS) else changes
+    return {"evaluations": None, "time": None, **changes} if changes.keys() & {"evaluations", "time"} else changes
 
 
 def archive_file(db: str) -> Path:

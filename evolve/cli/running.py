@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from evolve.cli.common import DB_OPTION, console, interruptible, open_archive
-from evolve.config import Config, complete, environment, resolve
+from evolve.config import complete, environment, resolve
 from evolve.settings import DEFAULT_DB, DEFAULT_TIER, SETTINGS
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ REPEATABLE = ("workers", "pool", "require_sandbox")
 
 LIMITS = ("evaluations", "time", "tokens", "cost")
 
-RESUMABLE = (*LIMITS, *REPEATABLE, "concurrency", "api_key_file")
-"""Those that a resumed search takes: a larger budget too."""
+RESUMABLE = (*LIMITS, *REPEATABLE, "concurrency", "base_url", "api_key_file", "models_file", "prices_file")
+"""Those that a resumed search takes, for good: a larger budget, another address of the models' server."""
 
 
 def settings_options(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -53,19 +54,20 @@ def settings_options(*keys: str) -> Callable[[Callable[..., Any]], Callable[...,
     return decorate
 
 
-def _who_writes(record: RunRecord, config: Config) -> str:
+def _who_writes(record: RunRecord, why: str) -> str:
     """Who writes candidates, and why it is they, in one line."""
-    settings, why = record.config, config.origin["proposer"]
+    settings = complete(record.config)
     if settings["proposer"] == "operators":
         return f"candidates come from the built-in operators ({why}); models write with --model or a key, see --help"
     if settings["proposer"] == "replay":
         return f"candidates are those of run {settings['replay']}, on the same workloads"
-    models = settings["model"] or f"the models in {settings['models_file']}"
+    where = f"{settings['model']} at {settings['base_url'] or 'OpenAI'}"
+    if settings["models_file"]:
+        where = f"the models in {settings['models_file']}"
     caps = [f"{settings['tokens']:,} tokens"] if settings["tokens"] else []
     caps += [f"${settings['cost']:.2f}"] if settings["cost"] else []
-    return (
-        f"candidates come from {models} at {settings['base_url'] or 'OpenAI'} ({why}), "
-        f"{'agentic, ' if settings['agentic'] else ''}for at most {' and '.join(caps) or 'any number of tokens'}"
+    return f"candidates come from {where} ({why}), {'agentic, ' if settings['agentic'] else ''}" + (
+        f"for at most {' and '.join(caps)}" if caps else "without a cap of tokens or cost"
     )
 
 
@@ -115,7 +117,7 @@ def run(
             f"seed {record.config['seed']}, archive {config['db']}",
             err=True,
         )
-        click.echo(_who_writes(record, config), err=True)
+        click.echo(_who_writes(record, config.origin["proposer"]), err=True)
         return drive(ctx, archive, record, config["db"], as_json=as_json)
 
 
@@ -128,28 +130,31 @@ def run(
 def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, **flags: str | None) -> int:
     """Go on with RUN (default: the newest) after Ctrl-C, a crash or a kill.
 
-    What was in flight is evaluated again, nothing else is. --evaluations, --time, --tokens and --cost replace the run's
-    total budget, what is already spent included.
+    What was in flight is evaluated again, nothing else is. --evaluations and --time replace the run's limits of both,
+    --tokens and --cost its caps for models; each is a total, what is already spent included.
     """
     from db.records import RunStatus
 
     parsed = resolve(flags, {}, None)
     changes = {key: parsed[key] for key in RESUMABLE if flags.get(key)}
+    changes |= {key: str(Path(value).expanduser().resolve()) for key, value in changes.items() if key.endswith("_file")}
     limits = changes.keys() & set(LIMITS)
-    if limits:
-        changes = {**dict.fromkeys(LIMITS), **changes}
+    if changes.keys() & {"evaluations", "time"}:
+        changes = {"evaluations": None, "time": None, **changes}
     with open_archive(db) as archive:
         record = archive.run(run_name)
         if record.status is RunStatus.FINISHED and not limits:
             click.echo(
                 f"run {record.name} is finished; to search on give a larger total budget, such as "
-                f"{_again(record, db)} --time 10m",
+                f"{_again(record, db)} {_more(record)}",
                 err=True,
             )
             return 0
         check_sandbox({**record.config, **changes}.get("require_sandbox", DEFAULT_TIER))
-        if limits:
+        if changes:
             archive.set_config(record.id, {**record.config, **changes})
+            record = archive.run_by_id(record.id)
+        click.echo(_who_writes(record, "as before"), err=True)
         return drive(ctx, archive, record, db, as_json=as_json, changes=changes)
 
 
@@ -269,6 +274,16 @@ def _again(record: RunRecord, db: str) -> str:
     return f"evolve {how} {record.name}{_where(db)}"
 
 
+def _more(record: RunRecord) -> str:
+    """A larger budget of the kind that ended the run."""
+    cost, tokens = record.config.get("cost"), record.config.get("tokens")
+    if isinstance(cost, float) and record.cost > 0.8 * cost:
+        return f"--cost {2 * cost:.2f}"
+    if isinstance(tokens, int) and record.tokens > 0.8 * tokens:
+        return f"--tokens {2 * tokens}"
+    return "--time 10m"
+
+
 def _where(db: str) -> str:
     return "" if db == DEFAULT_DB else f" --db {db}"
 
@@ -324,7 +339,7 @@ def _report(
     click.echo(last_line(now, best), err=True)
     if not archive.standings(now.id, top=1):
         return NOTHING_FEASIBLE
-    again = f"{_again(now, db)} --time 10m"
+    again = f"{_again(now, db)} {_more(now)}"
     if result is None:
         click.echo(f"nothing but seeds was measured, so there was no final; search longer: {again}", err=True)
     elif result.winner == result.best_seed:

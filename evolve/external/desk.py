@@ -265,6 +265,9 @@ class ExternalDesk:
     def tried(self, key: int, evaluation: Evaluation | None, failure: str) -> None:
         """No trial was asked for."""
 
+    def wind_down(self) -> None:
+        """The budget says what is taken, program by program."""
+
     def cancel(self) -> None:
         """Take nothing more; programs that are not being judged are given back, their orders stay open."""
         self._shut(OVER)

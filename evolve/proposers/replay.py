@@ -11,6 +11,7 @@ from evaluators.program import normalised_digest
 from evolve.config import ConfigError
 from evolve.desk import InlineDesk
 from evolve.proposal import Context, Proposal, ProposalError, Selection
+from reports.leaderboard import seed_standings
 
 COPIED = ("seed", "workload", "selector", "block_size", "clock")
 """Settings that a replay takes from the recorded run."""
@@ -49,7 +50,8 @@ class Recorded:
         self._archive = archive
         self._run = run
         self._recorded = recorded
-        self._next = archive.run_by_id(run.id).candidates
+        # Every run begins with the seeds by itself.
+        self._next = max(archive.run_by_id(run.id).candidates, len(seed_standings(archive, recorded)))
 
     @property
     def exhausted(self) -> str:

@@ -77,3 +77,36 @@ def test_a_mistyped_variable_is_refused_and_a_foreign_one_is_not() -> None:
     with pytest.raises(ConfigError, match="did you mean EVOLVE_WORKERS"):
         resolve({}, {"EVOLVE_WORKRES": "2"}, None)
     assert resolve({}, {"EVOLVE_TRACES": "/somewhere"}, None)["workers"] is None
+
+
+@pytest.mark.parametrize("key", ["base_url", "api_key_file", "models_file"])
+def test_where_keys_go_is_not_taken_from_a_file_that_nobody_named(tmp_path: Path, key: str) -> None:
+    value = "http://127.0.0.1:9/v1"
+    (tmp_path / "pyproject.toml").write_text(f'[tool.evolve]\n{key} = "{value}"\n')
+    with pytest.raises(ConfigError, match="a file that nobody named") as caught:
+        resolve({}, {}, None)
+    assert "--config" in str(caught.value)
+    assert resolve({}, {}, str(tmp_path / "pyproject.toml"))[key] == value
+
+
+def test_a_cap_for_models_is_no_limit_where_none_writes() -> None:
+    assert resolve({"proposer": "operators", "cost": "3"}, {}, None).budget.seconds == 180.0
+    assert resolve({"model": "m", "cost": "3"}, {}, None).budget.seconds is None
+    assert resolve({}, {"EVOLVE_TOKENS": "9"}, None).budget.seconds == 180.0
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "proposer"),
+    [
+        ({}, {}, "operators"),
+        ({}, {"OPENAI_API_KEY": "k"}, "llm"),
+        ({}, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}, "llm"),
+        ({"model": "m"}, {}, "llm"),
+        ({"replay": "r"}, {"OPENAI_API_KEY": "k"}, "replay"),
+        ({"proposer": "operators"}, {"OPENAI_API_KEY": "k"}, "operators"),
+    ],
+)
+def test_a_key_an_address_or_a_model_makes_models_write(
+    flags: dict[str, str], environ: dict[str, str], proposer: str
+) -> None:
+    assert resolve(flags, environ, None)["proposer"] == proposer

@@ -85,6 +85,9 @@ ATTEMPTS = {
 }
 """How often a request may meet with a setback of each kind before it is given up."""
 
+ATTEMPTS_TO_COME_BACK = 24
+"""How often a server that has answered before is looked for when nobody is there: for about five minutes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failure:
@@ -127,8 +130,18 @@ class Chat:
         self._scrubber = scrubber
         self._rng = rng
         self._sleep = sleep
+        self._is_ending = False
+        self._waiting: set[int | None] = set()
         self._clients: dict[tuple[str | None, str], openai.AsyncOpenAI] = {}
         self._lanes: dict[tuple[str | None, str], Lane] = {}
+
+    def wind_down(self) -> None:
+        """Begin no request any more; those on the wire may end. May be called from any thread."""
+        self._is_ending = True
+
+    def is_waiting(self, ticket: int) -> bool:
+        """Whether a draft's request waits for its turn or its next attempt. May be called from any thread."""
+        return ticket in self._waiting
 
     def takes_tools(self, model: Model) -> bool:
         """Whether its server takes tools, as far as is known; True until it refused them."""
@@ -164,14 +177,33 @@ class Chat:
             max_tokens=max_tokens or model.max_tokens,
         )
         failures: dict[Setback, int] = {}
-        while True:
-            async with lane.slots:
-                await lane.opened(self._sleep, self._rng)
-                outcome = await self._attempt(lane, request)
-            if isinstance(outcome, Completion):
-                return outcome
-            failures[outcome.setback] = failures.get(outcome.setback, 0) + 1
-            await self._recover(lane, model, outcome, failures[outcome.setback])
+        try:
+            while True:
+                outcome = await self._in_turn(lane, request)
+                if isinstance(outcome, Completion):
+                    lane.has_answered = True
+                    return outcome
+                if self._is_ending:
+                    raise ChatError(f"{outcome.message} (no other attempt, because the run ends)")
+                failures[outcome.setback] = failures.get(outcome.setback, 0) + 1
+                self._waiting.add(ticket)
+                await self._recover(lane, model, outcome, failures[outcome.setback])
+        finally:
+            self._waiting.discard(ticket)
+
+    async def _in_turn(self, lane: Lane, request: _Request) -> Completion | _Failure:
+        """One attempt, once there is a free slot and no pause."""
+        self._refuse_at_the_end()
+        self._waiting.add(request.ticket)
+        async with lane.slots:
+            await lane.opened(self._sleep, self._rng)
+            self._refuse_at_the_end()
+            self._waiting.discard(request.ticket)
+            return await self._attempt(lane, request)
+
+    def _refuse_at_the_end(self) -> None:
+        if self._is_ending:
+            raise ChatError("no request is begun any more, because the run ends")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -189,7 +221,8 @@ class Chat:
                 f"{where} asks to wait {wait:,.0f} s, longer than {LONGEST_WAIT_SECONDS:.0f}: {failure.message}\n"
                 "hint: resume the run later, raise the limits of the account, or choose another model"
             )
-        if count >= ATTEMPTS[failure.setback]:
+        gone = failure.setback is Setback.UNREACHABLE and lane.has_answered
+        if count >= (ATTEMPTS_TO_COME_BACK if gone else ATTEMPTS[failure.setback]):
             message = f"{where}: {failure.message} ({count} attempts)"
             if failure.setback is Setback.UNREACHABLE:
                 raise ProviderError(f"{message}\nhint: check --base-url and that the server runs")

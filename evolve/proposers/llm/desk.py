@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -25,11 +26,18 @@ from evolve.proposers.llm.prompts import Kind, insights_prompt
 from evolve.proposers.llm.trials import Trials
 from evolve.proposers.llm.writer import Author, Job
 from evolve.spending import SpentError
+from reports.text import one_line
 
 GRACE_SECONDS = 15.0
 """How long answers under way are waited for when a person wants to stop; they are paid for already."""
 
 CLOSING_SECONDS = 10.0
+
+FAILURES_IN_A_ROW = 3
+"""Errors in a row that say that no request can succeed, until that is believed of a model that has answered before."""
+
+TOLD_AT = frozenset({10, 50, 150})
+"""After how many drafts in vain, one after another, a person hears why."""
 
 DRAFTS_PER_REQUEST = 1.5
 """Drafts in hand for every request that may be under way: while one waits for another attempt, another one is sent."""
@@ -56,10 +64,17 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lost:
-    """A model that no request can reach."""
+    """A request to a model that failed as if no other could succeed."""
 
-    model: str
+    model: Model
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """A draft came to an end with a model that can be reached."""
+
+    model: Model
 
 
 class LlmDesk:
@@ -88,17 +103,21 @@ class LlmDesk:
     ) -> None:
         self._chat = chat
         self._author = author
-        self._models = {model.name: model for model in models}
+        self._models = {model.key: model for model in models}
+        self._failures: Counter[tuple[str | None, str]] = Counter()
+        self._answered: set[tuple[str | None, str]] = set()
+        self._in_vain = 0
         self._slots = self._count_slots()
         self._arms = arms
         self._trials = trials
         self._memory = memory
         self._insights_every = insights_every
         self._summed_up: int | None = None
-        self._repairing: set[int] = set()
+        self._repairs: dict[int, int] = {}
         self._jobs: dict[int, Future[None]] = {}
         self._others: set[Future[None]] = set()
-        self._arrived: SimpleQueue[Written | _Lost | SpentError | Exception] = SimpleQueue()
+        self._given_up: set[int] = set()
+        self._arrived: SimpleQueue[Written | _Answered | _Lost | SpentError | Exception] = SimpleQueue()
         self._finished = ""
         self._cancelled_at: float | None = None
         self._loop = asyncio.new_event_loop()
@@ -130,11 +149,11 @@ class LlmDesk:
         brief = self._memory.brief(draft.selection)
         rng = draft.context.rng
         arm = self._arms.choose(rng, self._possible(brief))
+        ticket = self._memory.next_ticket()
         if arm.kind is Kind.REPAIR and brief.broken:
-            self._repairing.add(brief.broken.number)
+            self._repairs[ticket] = brief.broken.number
         elif brief.broken:
             brief = replace(brief, broken=None)
-        ticket = self._memory.next_ticket()
         job = Job(ticket=ticket, arm=arm, brief=brief, context=draft.context)
         self._jobs[ticket] = asyncio.run_coroutine_threadsafe(self._carry_out(job), self._loop)
         self._sum_up_if_due(brief, rng)
@@ -152,8 +171,12 @@ class LlmDesk:
                 self._jobs.pop(arrived.ticket, None)
             return arrived
         if isinstance(arrived, _Lost):
-            self._lose(arrived)
+            self._count_failure(arrived)
             return None
+        if isinstance(arrived, _Answered):
+            self._answered.add(arrived.model.key)
+            self._failures[arrived.model.key] = 0
+            return self.next_written(0.0)
         if isinstance(arrived, SpentError):
             self._finished = str(arrived)
             return None
@@ -168,17 +191,37 @@ class LlmDesk:
         self._trials.tried(key, evaluation, failure)
 
     def settle(self, written: Written, number: int | None, reason: str) -> None:
-        """Nobody waits for it."""
+        """Tell a person when nothing comes of anything."""
+        if written.ticket is None:
+            return
+        broken = self._repairs.pop(written.ticket, None)
+        if number is not None:
+            self._in_vain = 0
+            return
+        if broken is not None:
+            self._given_up.add(broken)
+        self._in_vain += 1
+        if self._in_vain in TOLD_AT and self._cancelled_at is None:
+            words = one_line(reason, 200)
+            self._memory.say(f"nothing has come of the last {self._in_vain} drafts; of the latest because: {words}")
 
     def recorded(self, number: int, evaluation: Evaluation, *, of_search: bool) -> None:
         """The search remembers verdicts; the next brief tells of them."""
 
+    def wind_down(self) -> None:
+        """Send nothing more; drafts whose request waits are given up, programs that are tried out come to an end."""
+        self._chat.wind_down()
+        for other in list(self._others):
+            other.cancel()
+        for ticket, job in self._jobs.items():
+            if self._chat.is_waiting(ticket):
+                job.cancel()
+
     def cancel(self) -> None:
         """Wait a little for answers under way, then give them up."""
+        self.wind_down()
         if self._cancelled_at is None:
             self._cancelled_at = time.monotonic()
-            for other in self._others:
-                other.cancel()
         if time.monotonic() - self._cancelled_at > GRACE_SECONDS:
             for job in self._jobs.values():
                 job.cancel()
@@ -200,20 +243,31 @@ class LlmDesk:
         kinds = [Kind.EDIT, Kind.REWRITE]
         if brief.inspirations:
             kinds.append(Kind.CROSSOVER)
-        if brief.broken and brief.broken.number not in self._repairing:
+        taken = {*self._repairs.values(), *self._given_up}
+        if brief.broken and brief.broken.number not in taken:
             kinds.append(Kind.REPAIR)
         return [Arm(model=model, kind=kind) for model in self._models.values() for kind in kinds]
 
     def _count_slots(self) -> int:
         return math.ceil(DRAFTS_PER_REQUEST * sum(model.concurrency for model in self._models.values()))
 
-    def _lose(self, lost: _Lost) -> None:
-        if self._models.pop(lost.model, None) is None:
+    def _count_failure(self, lost: _Lost) -> None:
+        """Do without a model that never answered, or has stopped to; without any, end."""
+        model = lost.model
+        self._failures[model.key] += 1
+        if model.key not in self._models or (
+            model.key in self._answered and self._failures[model.key] < FAILURES_IN_A_ROW
+        ):
             return
-        if not self._models:
+        if len(self._models) > 1:
+            del self._models[model.key]
+            self._slots = self._count_slots()
+            self._memory.say(f"model {model.name} is left out from now on: {lost.reason}")
+        elif self._answered:
+            # What was paid for is judged, and there is a final.
+            self._finished = self._finished or lost.reason
+        else:
             raise DeskError(lost.reason)
-        self._memory.say(f"model {lost.model} is left out from now on: {lost.reason}")
-        self._slots = self._count_slots()
 
     def _sum_up_if_due(self, brief: Brief, rng: Random) -> None:
         """Begin a summary of what was learned, if enough was tried since the last one."""
@@ -232,14 +286,14 @@ class LlmDesk:
 
     async def _carry_out(self, job: Job) -> None:
         try:
-            self._arrived.put(await self._author.write(job))
+            written = await self._author.write(job)
+            self._arrived.put(_Answered(model=job.arm.model))
+            self._arrived.put(written)
         except asyncio.CancelledError:
             self._arrived.put(job.failed("given up"))
             raise
         except (SpentError, ProviderError) as error:
-            self._arrived.put(
-                error if isinstance(error, SpentError) else _Lost(model=job.arm.model.name, reason=str(error))
-            )
+            self._arrived.put(error if isinstance(error, SpentError) else _Lost(model=job.arm.model, reason=str(error)))
             self._arrived.put(job.failed(str(error)))
         except Exception as error:  # noqa: BLE001 - the driver's thread raises it
             self._arrived.put(error)

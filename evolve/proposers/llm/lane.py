@@ -20,6 +20,7 @@ class Lane:
     def __init__(self, concurrency: int) -> None:
         self.slots = asyncio.Semaphore(concurrency)
         self.dialect = Dialect()
+        self.has_answered = False
         self._warned_until = 0.0
         self._paused_until = 0.0
 

@@ -57,6 +57,11 @@ class Model:
     price: Price | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def key(self) -> tuple[str | None, str]:
+        """What tells it from the others: two servers may have models of one name."""
+        return self.base_url, self.name
+
 
 def named_models(
     names: str,

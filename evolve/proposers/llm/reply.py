@@ -142,4 +142,5 @@ def _plain(value: object) -> str:
 
 def _whole(holder: object, name: str) -> int:
     value = _of(holder, name)
-    return value if isinstance(value, int) and value > 0 else 0
+    # No archive holds more than 64 bits, and no model writes a billion tokens.
+    return min(value, 10**9) if isinstance(value, int) and value > 0 else 0

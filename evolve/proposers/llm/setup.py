@@ -59,15 +59,9 @@ def prepare_models(settings: dict[str, Any], environ: Mapping[str, str]) -> None
             settings[key] = str(Path(settings[key]).expanduser().resolve())
     if settings["model"] is None and settings["models_file"] is None:
         settings["model"] = _offered(settings["base_url"], server_key(settings, environ))
-    models = models_of(settings, environ)
-    unpriced = [model.name for model in models if model.price is None]
     limits = ("evaluations", "time", "tokens", "cost")
-    if settings["cost"] is not None and unpriced:
-        raise ConfigError(
-            f"--cost {settings['cost']:.2f}: nobody told what {', '.join(unpriced)} costs, so no cap can be kept\n"
-            "hint: give --tokens instead, or a price by --prices-file (docs/proposers.md)"
-        )
-    if all(settings[key] is None for key in limits) and not unpriced:
+    models = models_of(settings, environ)
+    if all(settings[key] is None for key in limits) and all(model.price is not None for model in models):
         settings["cost"] = DEFAULT_COST
 
 
@@ -75,11 +69,35 @@ def models_of(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[
     """The models of a run.
 
     Raises:
-        ConfigError: a key or a file is missing, or something in a file cannot be.
+        ConfigError: a key or a file is missing, something in a file cannot be, or nobody can count a cap's currency.
     """
     prices = _prices(settings)
     if settings["models_file"] is not None:
-        return read_models(Path(settings["models_file"]), environ, prices)
+        _refuse_beside_a_file(settings)
+        models = read_models(Path(settings["models_file"]), environ, prices)
+    else:
+        models = _named(settings, environ, prices)
+    unpriced = [model.name for model in models if model.price is None]
+    if settings["cost"] is not None and unpriced:
+        raise ConfigError(
+            f"--cost {settings['cost']:.2f}: nobody told what {', '.join(unpriced)} costs, so no cap can be kept\n"
+            "hint: give --tokens instead, or a price by --prices-file (docs/proposers.md)"
+        )
+    return models
+
+
+def _refuse_beside_a_file(settings: Mapping[str, Any]) -> None:
+    for key in ("model", "base_url", "api_key_file"):
+        if settings[key] is not None:
+            raise ConfigError(
+                f"{key} = {settings[key]} goes nowhere beside models_file, whose tables name models and addresses\n"
+                f"hint: leave one of the two out, {key} or models_file"
+            )
+
+
+def _named(
+    settings: Mapping[str, Any], environ: Mapping[str, str], prices: Mapping[str, Price] | None
+) -> tuple[Model, ...]:
     return named_models(
         settings["model"],
         base_url=settings["base_url"],

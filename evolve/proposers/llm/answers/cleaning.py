@@ -14,12 +14,12 @@ LONGEST_ANSWER = 250_000
 _MOST_THOUGHTS = 2_000
 _THOUGHT_TAGS = "think|thinking|thought|thoughts|reasoning|analysis|reflection|scratchpad"
 _THOUGHT = re.compile(rf"<(/?)({_THOUGHT_TAGS})>|\[(/?)(think)\]|◁(/?)(think)▷", re.IGNORECASE)
-_CHANNEL = re.compile(r"<\|channel\|>[ \t]*(\w{1,20})[^<\n]{0,80}(?:<\|message\|>)?")
+_CHANNEL = re.compile(r"<\|channel\|>[ \t]*+(\w{1,20})[^<\n]{0,80}(?:<\|message\|>)?")
 _TOKEN = re.compile(
     r"<\|(?:channel|message|start|end|return|im_start|im_end|endoftext|eot_id|eom_id|assistant)\|>|</s>"
 )
 _BAD = re.compile("\x1b\\[[0-9;]{0,20}m|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_ROLE = re.compile(r"\s*(?:assistant|final)\b:?[ \t]*\n", re.IGNORECASE)
+_ROLE = re.compile(r"\s*+(?:assistant|final)\b:?[ \t]*+\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

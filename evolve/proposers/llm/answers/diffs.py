@@ -16,17 +16,19 @@ from evolve.proposers.llm.answers.ending import refuse_cut
 from evolve.proposers.llm.answers.markers import MOST_EDITS
 from evolve.proposers.llm.answers.model import AnswerError, Block, Edit, Found
 
-_HUNK = re.compile(r"@@(?:[ \t]*-(\d{1,7})(?:,\d{1,7})?[ \t]+\+\d{1,7}(?:,(\d{1,7}))?)?(.*)")
+_HUNK = re.compile(r"@@(?:[ \t]*+-(\d{1,7})(?:,\d{1,7})?[ \t]++\+\d{1,7}(?:,(\d{1,7}))?)?(.*)")
 _NUMBERS = re.compile(r"@@[ \t]*[-+]?\d")
 _PATCH = re.compile(r"\*\*\* (?:Begin Patch|Update File:.*|Add File:.*)")
 _PATCH_LINE = re.compile(r"\*\*\* (?:(?:Begin|End) Patch|(?:Update|Add|Delete) File:.*|Move to:.*|End of File)\s*")
 _HEADER = re.compile(
     r"(?:diff --git .*|index [0-9a-f]+\.\..*|(?:---|\+\+\+) \S.*|(?:old|new|deleted) (?:file )?mode .*)"
 )
-_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*[\w+.-]*[ \t]*")
+# Possessive where two neighbours take the same characters: a line may hold 100,000 blanks.
+_FENCE = re.compile(r"[ \t]*+(?:`{3,}+|~{3,}+)[ \t]*+[\w+.-]*+[ \t]*+")
 _DIFF_INFO = re.compile(r"(?:diff|patch|udiff|unified)\b.*")
+_MOST_ANCHORS = 10  # in a row
 _RULE = re.compile(r"-{3,}[ \t]*")
-_GAP = re.compile(r"[ \t]*(?:\.{3}|…)[ \t]*")
+_GAP = re.compile(r"[ \t]*+(?:\.{3}|…)[ \t]*+")
 
 
 @dataclass(slots=True)
@@ -147,7 +149,7 @@ def _hunks(lines: Sequence[str], known: Collection[str]) -> list[_Hunk]:
             anchor = match[3].replace("@@", " ").strip()
             # Several anchors in a row lead from a class to its method.
             anchors = [*anchors, anchor] if current is not None and not current.rows else [anchor]
-            anchors = [text for text in anchors if text and not _GAP.fullmatch(text)]
+            anchors = [text for text in anchors if text and not _GAP.fullmatch(text)][-_MOST_ANCHORS:]
             current = _Hunk(
                 line=int(match[1]) if match[1] else None,
                 anchors=tuple(anchors),

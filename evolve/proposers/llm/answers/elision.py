@@ -21,7 +21,7 @@ _STATE = (
 )
 _DOTS = r"(?:\.{3,}|…)"
 _ELISION = re.compile(
-    rf"""[ \t]*(?:pass[ \t]+)?(?:
+    rf"""(?:pass[ \t]++)?(?:
       (?:\#[ \t]*)?[\[(<]?{_DOTS}[\])>]?
     | \#[ \t]*[\[(<]?{_DOTS}.*\b{_LEFT}\b.*
     | \#.*\b{_LEFT}\b.*{_DOTS}[\])>]?
@@ -33,7 +33,7 @@ _ELISION = re.compile(
         | {_STATE} | no[ ]changes?(?:[ ]here|[ ]needed)?
         | keep[ ](?:the[ ])?(?:rest|everything[ ]else|(?:existing|original|remaining)[ ]{_WHAT})(?:[ ]{_STATE})?
       )[\])>]?[.:]?
-    )[ \t]*""",
+    )""",
     re.IGNORECASE | re.VERBOSE,
 )
 _CONTEXT = 4  # lines compared at most to tell equal lines apart
@@ -49,7 +49,7 @@ def is_elision(line: str, known: Collection[str]) -> bool:
     text = line.strip()
     if not text or len(text) > 120 or text in known or not (text[0] in ".…#[(<" or text.startswith("pass")):
         return False
-    return bool(_ELISION.fullmatch(line))
+    return bool(_ELISION.fullmatch(text))
 
 
 def marked(code: str, known: Collection[str], tree: ast.Module | None) -> str:

@@ -9,10 +9,9 @@ from typing import NoReturn
 
 from evolve.proposers.llm.answers.model import AnswerError
 
-_GOES_ON = re.compile(
-    r"(?!\s*(?:.*(?:`{3,}|~{3,})|[#\s]*>{3,20}.*|\*\*\* End (?:Patch|of File).*|.*</[\w|:-]{1,40}>)\s*$).*"
-)
-_OPENS = re.compile(r"\s*(?:<[^>]*|@@.*|[{\[].*)")
+_CLOSES = re.compile(r"[#\s]*+>{3}|\*\*\* End (?:Patch|of File)")
+_END_TAG = re.compile(r"</[\w|:-]{1,40}>")
+_OPENS = re.compile(r"\s*+(?:<[^>]*|@@.*|[{\[].*)")
 # Statements after which a function that gave a result before would give none.
 _NO_END = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Pass, ast.For, ast.FunctionDef, ast.Import)
 
@@ -44,8 +43,16 @@ def refuse_open_end(lines: Sequence[str], taken: Collection[int], *, complete: C
         AnswerError: it does.
     """
     last = next((number for number in range(len(lines) - 1, -1, -1) if lines[number].strip()), -1)
-    if last >= 0 and last not in complete and (_OPENS if last not in taken else _GOES_ON).fullmatch(lines[last]):
+    if last >= 0 and last not in complete and (_goes_on if last in taken else _OPENS.fullmatch)(lines[last]):
         refuse_cut(f"its last line, {lines[last].strip()[:80]!r}")
+
+
+def _goes_on(line: str) -> bool:
+    """Say whether a line closes nothing: it ends with no fence and no tag, and begins with no closing marker."""
+    text = line.strip()
+    if text.endswith(("```", "~~~")) or _CLOSES.match(text):
+        return False
+    return not _END_TAG.fullmatch(text, max(text.rfind("</"), 0))
 
 
 def refuse_lost_ends(new: ast.Module, old: ast.Module) -> None:

@@ -12,14 +12,14 @@ from evolve.proposers.llm.answers.model import Block
 from evolve.proposers.llm.answers.parsing import LONGEST_PROGRAM, Effort
 
 MOST_BLOCKS = 200
-_FENCE = re.compile(r"[ \t]*(?:[-*>+]|\d+[.)])?[ \t]*(`{3,}|~{3,})[ \t]*([^`]*)")
-_BARE = re.compile(r"[ \t]*>?[ \t]*(`{3,}|~{3,})[ \t]*")
-_LAST_LINE = re.compile(r"(.*\S)[ \t]*`{3,}[ \t]*")
+# Possessive where two neighbours take the same characters: a line may hold 100,000 blanks.
+_FENCE = re.compile(r"[ \t]*+(?:[-*>+]|\d++[.)])?[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([^`]*+)")
+_BARE = re.compile(r"[ \t]*+>?[ \t]*+(`{3,}+|~{3,}+)[ \t]*+")
 _CLOSINGS_TRIED = 8
 _CUTS_TRIED = 40
 _START = re.compile(
     r"import \w|from [\w.]+ import\b|(?:async )?def \w|class \w|@\w|if __name__|\"\"\"|'''"
-    r"|[A-Za-z_]\w*(?:[ \t]*:[ \t]*[\w\[\], .|]+)?[ \t]*=[^=]"
+    r"|[A-Za-z_]\w*+(?:[ \t]*+:[ \t]*+[\w\[\], .|]++)?[ \t]*+=[^=]"
 )
 _DEFINITION = re.compile(r"(?:async )?def \w+[ \t]*\(|class \w+[ \t]*[(:]")
 _CODE_LIKE = re.compile(
@@ -59,9 +59,16 @@ def _block(lines: Sequence[str], start: int, closings: Sequence[int], effort: Ef
     limit = _next_opening(lines, start, closings[0] if closings else len(lines))
     if closings and closings[0] < limit:
         return Block(info=info, code="\n".join(lines[start + 1 : closings[0]]), start=start, end=closings[0] + 1)
-    glued = _LAST_LINE.fullmatch(lines[limit - 1]) if limit - 1 > start else None
-    code = "\n".join([*lines[start + 1 : limit - 1], glued[1]] if glued else lines[start + 1 : limit])
-    return Block(info=info, code=code, start=start, end=limit, closed=glued is not None or limit < len(lines))
+    glued = _before_fence(lines[limit - 1]) if limit - 1 > start else ""
+    code = "\n".join([*lines[start + 1 : limit - 1], glued] if glued else lines[start + 1 : limit])
+    return Block(info=info, code=code, start=start, end=limit, closed=bool(glued) or limit < len(lines))
+
+
+def _before_fence(line: str) -> str:
+    """Give the code of a line that a fence ends; empty for any other line."""
+    text = line.rstrip(" \t")
+    code = text.rstrip("`")
+    return code.rstrip(" \t") if len(text) - len(code) >= 3 else ""
 
 
 def _next_opening(lines: Sequence[str], start: int, end: int) -> int:

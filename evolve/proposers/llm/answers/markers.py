@@ -18,11 +18,14 @@ from evolve.proposers.llm.answers.model import AnswerError, Edit, Found
 MOST_EDITS = 200
 _OLD = r"(?:SEARCH|ORIGINAL|HEAD|OLD|FIND|BEFORE)"
 _NEW = r"(?:REPLACE(?:MENT)?|UPDATED?|NEW|AFTER)"
-_REST = r"(?:[ \t]*[>:<=]{0,9}|[ \t]+(?:BLOCK|CODE|TEXT|SECTION)|[ \t]*\([^()\n]{0,60}\)|[ \t]+#?\d{1,4}):?[ \t]*"
-_LEAD = r"[ \t]*(?:#[ \t]*)?"
-_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*[\w+.#-]*[ \t]*")
-_TAG = re.compile(r"[ \t]*</?(?:DIFFS?|CODE|PATCH|EDITS?|CHANGES?|ANSWER|BLOCK)>[ \t]*", re.IGNORECASE)
-_PROSE = re.compile(r"(?:[>*-]+ |\d+[.)] )?[A-Z*`\"'][\w'`*,]*(?: [\w'`*(),.:/-]+){2,}.*|#{2,} .*|\*\*.*")
+# Possessive where two neighbours take the same characters: a line may hold 100,000 blanks.
+_REST = (
+    r"(?:[ \t]*+[>:<=]{0,9}|[ \t]++(?:BLOCK|CODE|TEXT|SECTION)|[ \t]*+\([^()\n]{0,60}\)|[ \t]++#?\d{1,4}):?[ \t]*+"
+)
+_LEAD = r"[ \t]*+(?:#[ \t]*+)?"
+_FENCE = re.compile(r"[ \t]*+(?:`{3,}+|~{3,}+)[ \t]*+[\w+.#-]*+[ \t]*+")
+_TAG = re.compile(r"[ \t]*+</?(?:DIFFS?|CODE|PATCH|EDITS?|CHANGES?|ANSWER|BLOCK)>[ \t]*+", re.IGNORECASE)
+_PROSE = re.compile(r"(?:[>*-]++ |\d+[.)] )?[A-Z*`\"'][\w'`*,]*(?: [\w'`*(),.:/-]+){2,}.*|#{2,} .*|\*\*.*")
 
 
 class _Kind(Enum):
@@ -34,16 +37,16 @@ class _Kind(Enum):
 
 
 _MARKS = (
-    (_Kind.OLD_OPENS, re.compile(rf"{_LEAD}<{{3,20}}[ \t]*{_OLD}(?:{_REST})", re.IGNORECASE)),
-    (_Kind.NEW_OPENS, re.compile(rf"{_LEAD}<{{3,20}}[ \t]*{_NEW}(?:{_REST})", re.IGNORECASE)),
-    (_Kind.OLD_CLOSES, re.compile(rf"{_LEAD}>{{3,20}}[ \t]*{_OLD}(?:{_REST})", re.IGNORECASE)),
-    (_Kind.NEW_CLOSES, re.compile(rf"{_LEAD}>{{3,20}}[ \t]*{_NEW}(?:{_REST})", re.IGNORECASE)),
-    (_Kind.DIVIDER, re.compile(rf"[ \t]*={{5,9}}[ \t]*(?:{_NEW}[ \t]*)?", re.IGNORECASE)),
-    (_Kind.OLD_OPENS, re.compile(r"[ \t]*<{5,9}[ \t]*")),
-    (_Kind.NEW_CLOSES, re.compile(r"[ \t]*>{5,9}[ \t]*|>{7} [\w./-]{1,60}")),
+    (_Kind.OLD_OPENS, re.compile(rf"{_LEAD}<{{3,20}}[ \t]*+{_OLD}(?:{_REST})", re.IGNORECASE)),
+    (_Kind.NEW_OPENS, re.compile(rf"{_LEAD}<{{3,20}}[ \t]*+{_NEW}(?:{_REST})", re.IGNORECASE)),
+    (_Kind.OLD_CLOSES, re.compile(rf"{_LEAD}>{{3,20}}[ \t]*+{_OLD}(?:{_REST})", re.IGNORECASE)),
+    (_Kind.NEW_CLOSES, re.compile(rf"{_LEAD}>{{3,20}}[ \t]*+{_NEW}(?:{_REST})", re.IGNORECASE)),
+    (_Kind.DIVIDER, re.compile(rf"[ \t]*+={{5,9}}[ \t]*+(?:{_NEW}[ \t]*+)?", re.IGNORECASE)),
+    (_Kind.OLD_OPENS, re.compile(r"[ \t]*+<{5,9}[ \t]*+")),
+    (_Kind.NEW_CLOSES, re.compile(r"[ \t]*+>{5,9}[ \t]*+|>{7} [\w./-]{1,60}")),
 )
 _NAMED = _MARKS[0][1]
-_INLINE = re.compile(rf"{_LEAD}<{{5,9}}[ \t]*{_OLD}[ \t]+(\S.*)")
+_INLINE = re.compile(rf"{_LEAD}<{{5,9}}[ \t]*+{_OLD}[ \t]++(\S.*)")
 
 
 @dataclass(slots=True)
@@ -134,6 +137,7 @@ class _Reader:
         blank = not any(text.strip() for text in (block.search if block.replace is None else block.replace))
         if kind is _Kind.OLD_OPENS:
             if block.replace is None and blank:
+                block.search.clear()
                 self._tolerate("doubled marker")
                 return
             self._unclosed(number)
@@ -270,12 +274,11 @@ def _run_in(texts: Sequence[str], part: Sequence[str]) -> int:
 
 def _unfenced(section: Sequence[str]) -> list[str]:
     """Take off fences and tags that wrap one half of an edit."""
-    lines = list(section)
-    filled = [number for number, line in enumerate(lines) if line.strip()]
-    while len(filled) >= 2 and _wraps(lines[filled[0]], lines[filled[-1]]):
-        lines = lines[filled[0] + 1 : filled[-1]]
-        filled = [number for number, line in enumerate(lines) if line.strip()]
-    return lines
+    filled = [number for number, line in enumerate(section) if line.strip()]
+    first, last = 0, len(filled) - 1
+    while first < last and _wraps(section[filled[first]], section[filled[last]]):
+        first, last = first + 1, last - 1
+    return list(section[filled[first - 1] + 1 : filled[last + 1]] if first else section)
 
 
 def _wraps(first: str, last: str) -> bool:

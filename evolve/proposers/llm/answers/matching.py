@@ -18,7 +18,7 @@ FUZZY_THRESHOLD = 0.9
 FUZZY_MARGIN = 0.05
 MOST_PLACES = 20
 _MOST_PAIRS = 4_000_000
-_COMMENT = re.compile(r"\s*#.*")
+_COMMENT = re.compile(r"\s*+#.*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,12 +111,14 @@ def used_by(pieces: Sequence[Piece]) -> Collection[str]:
 
 
 def dead_additions(new: ast.Module, old: ast.Module) -> set[str]:
-    """Name what a program adds to another one that otherwise stays as it is and never uses it; empty if it does more."""
-    before = [ast.dump(node) for node in old.body]
-    known = set(before)
-    added = [node for node in new.body if ast.dump(node) not in known]
-    if [text for node in new.body if (text := ast.dump(node)) in known] != before:
+    """Name what a program adds to another one that stays as it is and never uses it; empty if it does more."""
+    if len(new.body) <= len(old.body):
         return set()
+    before = [ast.dump(node) for node in old.body]
+    after = [(node, ast.dump(node)) for node in new.body]
+    if [text for _, text in after if text in before] != before:
+        return set()
+    added = [node for node, text in after if text not in before]
     if not all(isinstance(node, Definition | ast.Import | ast.ImportFrom) for node in added):
         return set()
     if any(getattr(node, "decorator_list", []) for node in added):

@@ -12,10 +12,10 @@ from itertools import pairwise
 from evolve.proposers.llm.answers.characters import straighten
 from evolve.proposers.llm.answers.parsing import Effort
 
-_NUMBERED = re.compile(r"[ \t]*(\d{1,5})(?:[ \t]*[|│:.)→]|(?=[ \t]|$))(?:[ \t](?![ \t]*$))?(.*)")
-_PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.)(?: (.*)|())$")
-_QUOTE = re.compile(r"[ \t]*>(?: (.*)|())$")
-_WORD = re.compile(r"\s*(?:python3?|py|copy code|copy|code)[ \t]*:?[ \t]*\n", re.IGNORECASE)
+_NUMBERED = re.compile(r"[ \t]*+(\d{1,5})(?:[ \t]*+[|│:.)→]|(?=[ \t]|$))(?:[ \t](?![ \t]*+$))?(.*)")
+_PROMPT = re.compile(r"[ \t]*+(?:>>>|\.\.\.)(?: (.*)|())$")
+_QUOTE = re.compile(r"[ \t]*+>(?: (.*)|())$")
+_WORD = re.compile(r"\s*+(?:python3?|py|copy code|copy|code)[ \t]*+:?[ \t]*+\n", re.IGNORECASE)
 _MOST = 0.8  # share of lines that must show a decoration before it is taken off
 
 

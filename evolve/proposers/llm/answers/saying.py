@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 LONGEST_SUMMARY = 200
-_LABEL = r"[ \t]*(?:[#>*_-]+[ \t]*)*"
-_SUMMARY = re.compile(rf"{_LABEL}summary[*_]*[ \t]*:[ \t*_]*(\S.*)", re.IGNORECASE)
-_PARADIGM = re.compile(rf"{_LABEL}paradigm[*_]*[ \t]*:[ \t*_]*(\S.*)", re.IGNORECASE)
+_LABEL = r"[ \t#>*_-]*+"
+_SUMMARY = re.compile(rf"{_LABEL}summary[*_]*+[ \t]*+:[ \t*_]*+(\S.*)", re.IGNORECASE)
+_PARADIGM = re.compile(rf"{_LABEL}paradigm[*_]*+[ \t]*+:[ \t*_]*+(\S.*)", re.IGNORECASE)
 _OWN_LINE = re.compile(r"(?:\*\*)?(?:SUMMARY|PARADIGM)(?:\*\*)?:")
 _NAME = re.compile(r"<NAME>([^<]{1,400})</NAME>", re.IGNORECASE)
 _DESCRIPTION = re.compile(r"<DESCRIPTION>([^<]{1,4000})</DESCRIPTION>", re.IGNORECASE)

@@ -18,7 +18,7 @@ _CALL = {"input", "arguments", "parameters", "args", "function"}
 _DEEPEST = 8
 _MOST_TRIED = 1_000
 _MOST_VALUES = 1_000
-_VALUE = re.compile(r"^[ \t]*(?:<[\w|:=/ -]{1,40}>[ \t]*)*(?=[{\[])", re.MULTILINE)
+_VALUE = re.compile(r"^[ \t]*+(?:<[\w|:=/ -]{1,40}>[ \t]*+)*(?=[{\[])", re.MULTILINE)
 _BETWEEN = re.compile(r"(?:[\s,;]|</?[\w|:-]{1,40}>)*")
 _KEYS = re.compile(r'"(?:search|old_str|old_string|new_str|new_string|file_text|edits)"\s*:')
 _KEYS_WITHIN = 2_000  # characters; further on they belong to something else

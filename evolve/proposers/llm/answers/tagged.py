@@ -8,7 +8,7 @@ from evolve.proposers.llm.answers.markers import MOST_EDITS
 from evolve.proposers.llm.answers.model import AnswerError, Edit, Found, lines_of
 
 _TAGGED = re.compile(r"<(/?)(search|replace|old_str|new_str|old_string|new_string|find|old|new)>", re.IGNORECASE)
-_CDATA = re.compile(r"\s*<!\[CDATA\[(.*)\]\]>\s*", re.DOTALL)
+_CDATA = re.compile(r"\s*+<!\[CDATA\[(.*)\]\]>\s*", re.DOTALL)
 
 
 def tagged_edits(text: str) -> Found | None:

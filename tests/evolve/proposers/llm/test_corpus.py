@@ -7,6 +7,7 @@ import importlib.util
 import json
 import sys
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -30,8 +31,7 @@ REFUSED = {
     ("fenced-python-05", "closing_fence_dropped"): "one function without end of fence: it may be cut off",
     ("shinka-full-04", "closing_fence_dropped"): "a part of the program without end of fence: it may be cut off",
 }
-# Of the harmful corruptions each third case, another third for each corruption; of these, all cases.
-ALL_CASES = {"search_word_changed", "cut_in_the_middle", "structure_line_removed"}
+EVERY = 3  # of the harmful corruptions each third case, another third for each corruption
 
 
 def load_corruptions() -> ModuleType:
@@ -85,6 +85,7 @@ class Case:
 ALL = [Case(name) for name in CASES]
 
 
+@lru_cache(maxsize=1_000)
 def meaning(source: str) -> str:
     """The syntax tree without docstrings; comments are not in it."""
     tree = ast.parse(source)
@@ -128,7 +129,7 @@ def test_harmless_corruption_changes_nothing(corruption: str) -> None:
 @pytest.mark.parametrize("corruption", HARMFUL)
 def test_harmful_corruption_gives_a_program_or_a_reason(corruption: str) -> None:
     shift = HARMFUL.index(corruption)
-    chosen = [case for n, case in enumerate(ALL) if corruption in ALL_CASES or (n + shift) % 3 == 0]
+    chosen = [case for n, case in enumerate(ALL) if (n + shift) % EVERY == 0]
     verdicts: Counter[str] = Counter()
     for case in chosen:
         text = case.spoilt(corruption)
@@ -139,16 +140,15 @@ def test_harmful_corruption_gives_a_program_or_a_reason(corruption: str) -> None
             ast.parse(found)
             assert found.strip() != case.parent.strip()
         verdicts[verdict(found, case.expected)] += 1
-    assert sum(verdicts.values()) >= 20
+    assert sum(verdicts.values()) >= 15
 
 
 def test_damaged_search_text_never_gives_another_program() -> None:
     for case in ALL:
-        for number in range(2):
-            text = CORRUPTIONS["search_word_changed"].function(case.answer, Random(f"{case.name}:{number}"))
-            if text != case.answer:
-                # "Other layout": a damaged comment next to the edit stays as the answer has it.
-                assert verdict(case.read(text), case.expected) != "other", (case.name, number)
+        text = case.spoilt("search_word_changed")
+        if text is not None:
+            # "Other layout": a comment that the edit misquotes stays as it is in the program.
+            assert verdict(case.read(text), case.expected) != "other", case.name
 
 
 def test_lost_line_of_structure_never_gives_another_program() -> None:
@@ -162,6 +162,6 @@ def test_cut_answer_that_is_known_as_such_never_gives_a_cut_program() -> None:
     # What is whole before the cut is read; these answers hold more after it.
     whole = {"aider-editblock-02", "fenced-python-08", "skydiscover-02", "refused-12"}
     for case in ALL:
-        for share in (0.35, 0.55, 0.75, 0.95):
+        for share in (0.55, 0.8):
             found = case.read(case.answer[: int(len(case.answer) * share)], cut=True)
             assert verdict(found, case.expected) != "other" or case.name in whole, (case.name, share)

@@ -281,3 +281,69 @@ def test_the_only_model_of_a_server_need_not_be_named(
     assert run.config["proposer"] == "llm"
     assert run.config["model"] == "faulty"
     assert run.config["cost"] is None, "no cap of a cost that nobody can count"
+
+
+def test_when_time_is_up_answers_under_way_are_waited_for(
+    serve: Callable[..., Any], archive: Archive, begin: Callable[..., RunRecord]
+) -> None:
+    run = begin(serve(answer=constant, latency_seconds=1.0), time="1s", concurrency="4")
+    watch = sit(archive, run)
+    assert [said for said in watch.said if "time is up" in said and "waited for" in said]
+    done = archive.run_by_id(run.id)
+    assert done.calls == done.candidates - 2 > 0, "what was asked for was judged, and nothing was asked afterwards"
+
+
+def test_when_time_is_up_nothing_more_is_sent(
+    serve: Callable[..., Any], archive: Archive, begin: Callable[..., RunRecord]
+) -> None:
+    server = serve(faults=0.6, mix={"429": 1.0}, retry_after_seconds=20.0, latency_seconds=0.1, answer=constant)
+    run = begin(server, time="2s", concurrency="4")
+    began = time.monotonic()
+    sit(archive, run)
+    assert time.monotonic() - began < 15, "those who were told to wait are given up"
+
+
+def test_a_model_that_worked_and_fails_now_ends_the_search_but_not_the_run(
+    serve: Callable[..., Any], archive: Archive, begin: Callable[..., RunRecord]
+) -> None:
+    """One error that says that nothing can succeed is not believed of a model that has just answered; many are."""
+    server = serve(answer=constant, latency_seconds=0.02)
+    run = begin(server, evaluations="400", concurrency="4")
+
+    def grow_worse() -> bool:
+        asked = len(server.entries)
+        share = 0.0 if asked < 10 else 0.1 if asked < 40 else 1.0
+        server.behaviour = type(server.behaviour)(faults=share, mix={"unknown": 1.0}, latency_seconds=0.02)
+        return False
+
+    watch = Watch()
+    with open_session(archive, run, watch) as session:
+        session.search(grow_worse)
+        assert session.final(lambda: False) is not None
+    missed = [entry["number"] for entry in server.books()["requests"] if entry["status"] == 404]
+    answered = [entry["number"] for entry in server.books()["requests"] if entry["status"] == 200]
+    assert min(missed) < max(answered), "it went on after the first one"
+    assert [said for said in watch.said if "the search ends" in said and "does not exist" in said]
+
+
+def test_two_servers_may_have_models_of_one_name(
+    serve: Callable[..., Any], archive: Archive, begin: Callable[..., RunRecord], tmp_path: Path
+) -> None:
+    servers = [serve(answer=constant), serve(answer=constant)]
+    tables = [f'[[model]]\nname = "faulty"\nbase_url = "{one.base_url}"\nconcurrency = 2\n' for one in servers]
+    (tmp_path / "models.toml").write_text("\n".join(tables))
+    flags = {"pool": "serial", "workload": "2", "seed": "1", "models_file": str(tmp_path / "models.toml")}
+    run = new_run(archive, str(TRIVIAL), resolve({**flags, "evaluations": "24"}, {}, None))
+    sit(archive, run)
+    assert all(one.books()["requests"] for one in servers)
+    with pytest.raises(ConfigError, match="goes nowhere beside models_file"):
+        new_run(archive, str(TRIVIAL), resolve({**flags, "model": "other"}, {}, None))
+
+
+def test_a_person_hears_why_nothing_comes_of_anything(
+    serve: Callable[..., Any], archive: Archive, begin: Callable[..., RunRecord]
+) -> None:
+    run = begin(serve(answer=lambda prompt, rng: "No."), tokens="400000", concurrency="8")
+    watch = sit(archive, run)
+    assert [said for said in watch.said if "nothing has come of the last 10 drafts" in said and "no program" in said]
+    assert archive.run_by_id(run.id).candidates == 2

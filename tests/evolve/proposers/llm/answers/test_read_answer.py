@@ -263,7 +263,13 @@ EDITS = {
     ),
     "tags": ("<search>\nDECAY = 0.9\n</search>\n<replace>\nDECAY = 0.8\n</replace>", SLOWER, ("tagged edits",)),
     "empty SEARCH, whole": (edit("", SLOWER), SLOWER, ("empty search",)),
-    "empty SEARCH, function": (edit("", "def extra(x):\n    return x"), None, ("empty search", "functions merged")),
+    "empty SEARCH, functions": (
+        edit("", "def more(x):\n    return x")
+        + edit("", "def extra(x):\n    return more(x)")
+        + edit("    return slots", "    return extra(slots)"),
+        None,
+        ("empty search", "functions merged"),
+    ),
     "helper beside edits": (
         edit("    return slots", "    return fix(slots)") + fenced("def fix(x):\n    return x"),
         None,
@@ -467,6 +473,8 @@ REFUSED = {
         "```python\nimport numpy as np\nfrom seed import plan\n\nx = (",
         "no program",
     ),
+    "function that nothing uses": (fenced("import math\n\ndef gap(x):\n    return math.pi * x"), "never uses"),
+    "edit that adds what nothing uses": (edit("DECAY = 0.9", "DECAY = 0.9\n\ndef gap(x):\n    return x"), "never uses"),
     "broken program": (fenced(SLOWER.replace("argsort(-load)", "argsort(-load")), "line 16"),
     "gap between new lines": (
         fenced("def pack(load, counts):\n    first = 1\n    # ... existing code ...\n    return first"),
