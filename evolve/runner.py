@@ -26,6 +26,9 @@ ATTEMPTS = 5
 """How often one evaluation may fail through no fault of the candidate before the run gives up."""
 
 POLL_SECONDS = 0.25
+TAKEN_AT_ONCE = 4
+"""How many programs are looked at before verdicts are."""
+
 GLANCE_SECONDS = 0.02
 """How long to look for verdicts while programs are being written, which come by another way."""
 
@@ -260,8 +263,14 @@ class Runner:
         self._take_written(0.0 if judging else POLL_SECONDS)
 
     def _take_written(self, timeout_seconds: float) -> None:
-        """Take what was written: dispatch it for an evaluation, or have it refused."""
-        while (written := self._desk.next_written(timeout_seconds)) is not None:
+        """Take what was written: dispatch it for an evaluation, or have it refused.
+
+        So many at a time that verdicts, the clock and whoever wants to stop are not kept waiting.
+        """
+        for _ in range(TAKEN_AT_ONCE):
+            written = self._desk.next_written(timeout_seconds)
+            if written is None:
+                return
             timeout_seconds = 0.0
             number = None
             if written.ticket is None and written.proposal is None and written.notes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from evolve.proposers.llm.answers.elision import fill, is_elision
+from evolve.proposers.llm.answers.markers import MOST_EDITS
 from evolve.proposers.llm.answers.matching import Place, locate
 from evolve.proposers.llm.answers.model import AnswerError, Edit
 from evolve.proposers.llm.answers.nearest import quoted_nearest
@@ -49,6 +50,8 @@ class _Applier:
         self.edits: list[Edit] = []
         for edit in edits:
             self.edits += self._plainly(edit)
+            if len(self.edits) > MOST_EDITS:
+                raise AnswerError(f"The answer holds more than {MOST_EDITS} edits. Send fewer, larger ones.")
         self.done: list[tuple[Edit, Place]] = []
 
     def run(self) -> None:

@@ -19,9 +19,7 @@ _ENTITIES = {
 _ENTITY = re.compile(r"&(lt|gt|amp|quot|apos|nbsp|#0?39|#x27|#34|#x22|#60|#62|#38);", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z_]{1,30}>")
 # An escaped quote outside of strings opens none: else each of many would be looked at up to the line's end.
-_STRING = (
-    r'"""[\s\S]*?"""' + r"|'''[\s\S]*?'''" + r'|"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'" + r'|\\["\'\\]'
-)
+_STRING = r'"""[\s\S]*?"""' + r"|'''[\s\S]*?'''" + r'|"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'" + r'|\\["\'\\]'
 _QUOTED = re.compile(f"#[^\n]*|{_STRING}")
 _PIECES = re.compile(
     f"(?P<keep>#[^\n]*|{_STRING})"

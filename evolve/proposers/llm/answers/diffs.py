@@ -8,6 +8,7 @@ Line numbers are only hints: models count badly. Formats met: `diff -u` and git 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -94,7 +95,7 @@ def _spans(lines: Sequence[str], blocks: Sequence[Block], *, is_patch: bool) -> 
         return [(first, len(lines))]
     ends = [n for n in range(first, len(lines)) if lines[n].startswith("*** End Patch")]
     begins = [n for n in range(first, len(lines)) if _PATCH.fullmatch(lines[n])]
-    starts = [first, *(begin for end in ends if (begin := next((n for n in begins if n > end), None)) is not None)]
+    starts = [first, *(begins[at] for end in ends if (at := bisect_right(begins, end)) < len(begins))]
     return list(zip(starts, [*ends, len(lines)][: len(starts)], strict=True))
 
 

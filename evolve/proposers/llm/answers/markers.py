@@ -19,9 +19,7 @@ MOST_EDITS = 200
 _OLD = r"(?:SEARCH|ORIGINAL|HEAD|OLD|FIND|BEFORE)"
 _NEW = r"(?:REPLACE(?:MENT)?|UPDATED?|NEW|AFTER)"
 # Possessive where two neighbours take the same characters: a line may hold 100,000 blanks.
-_REST = (
-    r"(?:[ \t]*+[>:<=]{0,9}|[ \t]++(?:BLOCK|CODE|TEXT|SECTION)|[ \t]*+\([^()\n]{0,60}\)|[ \t]++#?\d{1,4}):?[ \t]*+"
-)
+_REST = r"(?:[ \t]*+[>:<=]{0,9}|[ \t]++(?:BLOCK|CODE|TEXT|SECTION)|[ \t]*+\([^()\n]{0,60}\)|[ \t]++#?\d{1,4}):?[ \t]*+"
 _LEAD = r"[ \t]*+(?:#[ \t]*+)?"
 _FENCE = re.compile(r"[ \t]*+(?:`{3,}+|~{3,}+)[ \t]*+[\w+.#-]*+[ \t]*+")
 _TAG = re.compile(r"[ \t]*+</?(?:DIFFS?|CODE|PATCH|EDITS?|CHANGES?|ANSWER|BLOCK)>[ \t]*+", re.IGNORECASE)
@@ -248,6 +246,7 @@ def marked_edits(lines: Sequence[str], parent_lines: Sequence[str]) -> Found | N
 
 
 def _kind(line: str) -> _Kind | None:
+    line = line.strip(" \t")
     text = line.lstrip(" \t#")
     if not text or text[0] not in "<=>" or len(line) > 200:
         return None

@@ -7,6 +7,7 @@ its SEARCH text, the program's own line is kept.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -18,6 +19,7 @@ FUZZY_THRESHOLD = 0.9
 FUZZY_MARGIN = 0.05
 MOST_PLACES = 20
 _MOST_PAIRS = 4_000_000
+_MOST_STEPS = 20_000_000  # of difflib: equal pairs of lines, looked at again for each run of equal lines
 _COMMENT = re.compile(r"\s*+#.*")
 
 
@@ -138,7 +140,7 @@ def _merged(lines: Sequence[str], search: Sequence[str], replace: Sequence[str],
             new.pop(0)
         while new and not new[-1].strip() and not old[-1].strip():
             new.pop()
-    if len(old) * len(new) > _MOST_PAIRS:
+    if _is_too_much(old, new):
         return Place(start=start, end=end, lines=tuple(indents.shifted(line) for line in new))
     written: list[str] = []
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
@@ -147,6 +149,13 @@ def _merged(lines: Sequence[str], search: Sequence[str], replace: Sequence[str],
         else:
             written += [indents.shifted(line) for line in new[c:d]]
     return Place(start=start, end=end, lines=tuple(written))
+
+
+def _is_too_much(old: Sequence[str], new: Sequence[str]) -> bool:
+    """Say whether comparing two texts line by line may take seconds: both are long, or repeat a line too often."""
+    counts = Counter(old)
+    equal = sum(counts[line] for line in new)
+    return len(old) * len(new) > _MOST_PAIRS or equal * min(len(old), len(new)) > _MOST_STEPS
 
 
 def _kept(found: dict[int, int], first: int, last: int) -> tuple[int, int]:

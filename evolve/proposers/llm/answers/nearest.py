@@ -11,6 +11,7 @@ LONGEST_LINE = 300
 _PROBES = 3
 _SHORTEST = 20  # characters; a shorter text is like too many others
 _MOST_LINES = 4_000
+_QUOTED_BY = 60  # filled lines; the first ones of a text say what to quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def _ratio(a: str, b: str, known: dict[tuple[str, str], float]) -> float:
 
 def quoted_nearest(lines: Sequence[str], search: Sequence[str], *, most: int = 12) -> str:
     """Quote the part of a program that is most like a text, with line numbers; empty if nothing is like it."""
-    part = [line for line in search if line.strip()][:LONGEST_SEARCH]
+    part = [line for line in search if line.strip()][:_QUOTED_BY]
     windows = closest_windows(lines, part, count=1)
     if windows and windows[0].ratio >= 0.4:
         start, end = windows[0].start, windows[0].end

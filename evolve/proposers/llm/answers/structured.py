@@ -18,6 +18,7 @@ _CALL = {"input", "arguments", "parameters", "args", "function"}
 _DEEPEST = 8
 _MOST_TRIED = 1_000
 _MOST_VALUES = 1_000
+_MOST_WASTED = 2_000_000  # characters decoded in vain
 _VALUE = re.compile(r"^[ \t]*+(?:<[\w|:=/ -]{1,40}>[ \t]*+)*(?=[{\[])", re.MULTILINE)
 _BETWEEN = re.compile(r"(?:[\s,;]|</?[\w|:-]{1,40}>)*")
 _KEYS = re.compile(r'"(?:search|old_str|old_string|new_str|new_string|file_text|edits)"\s*:')
@@ -94,18 +95,18 @@ def _values(text: str) -> Iterator[_Value]:
     Raises:
         AnswerError: what looks like an edit does not decode.
     """
-    position = line = counted = decoded = 0
+    position = line = counted = decoded = wasted = 0
     for _ in range(_MOST_TRIED):
         match = _VALUE.search(text, position)
-        if match is None:
+        if match is None or wasted > _MOST_WASTED:
             return
         start = position = match.end()
         while text[start : start + 1] in {"{", "["}:
-            value, end = _decoded(text, start)
+            value, end, reached = _decoded(text, start)
             if end is None:
                 if _KEYS.search(text, start, start + _KEYS_WITHIN):
                     raise AnswerError(_undecodable(text, start))
-                position = start + 1
+                position, wasted = start + 1, wasted + reached - start
                 break
             first = line + text.count("\n", counted, start)
             line = first + text.count("\n", start, end)
@@ -126,13 +127,18 @@ def _undecodable(text: str, start: int) -> str:
     )
 
 
-def _decoded(text: str, start: int) -> tuple[object, int | None]:
-    """Decode the JSON value at a place; line ends inside of its strings are put up with."""
+def _decoded(text: str, start: int) -> tuple[object, int | None, int]:
+    """Decode the JSON value at a place, up to its end, None if it has none; and say how far the text was read.
+
+    Line ends inside of its strings are put up with.
+    """
     try:
         value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        return None, None, error.pos
     except (ValueError, RecursionError):
-        return None, None
-    return value, end
+        return None, None, len(text)
+    return value, end, end
 
 
 def _read(values: Sequence[_Value]) -> Structured | None:
@@ -218,7 +224,7 @@ def _objects(value: object, depth: int) -> Iterator[Mapping[str, object]]:
         return
     if isinstance(value, str):
         text = value.strip()
-        value, end = _decoded(text, 0)
+        value, end, _ = _decoded(text, 0)
         if end is None and _KEYS.search(text[:_KEYS_WITHIN]):
             raise AnswerError(_undecodable(text, 0))
     if isinstance(value, dict):

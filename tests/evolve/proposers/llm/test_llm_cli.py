@@ -145,3 +145,21 @@ def test_after_kill_9_it_goes_on_and_nothing_is_charged_twice(tmp_path: Path, se
     held = sum(call.call.held_tokens for call in lost)
     billed = server.books()["tokens"]
     assert billed <= done.tokens <= billed + held, "what was under way is charged at most as held, the rest exactly"
+
+
+def test_a_cap_of_cost_outlives_a_resume(tmp_path: Path, server: Any) -> None:
+    (tmp_path / "prices.toml").write_text("[faulty]\ninput = 1.0\noutput = 10.0\n")
+    variables = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url}
+    words = ("--model", "faulty", "--evaluations", "8", "--cost", "0.75", "--prices-file", "prices.toml")
+    code, said = evolve(tmp_path, *RUN, *words, **variables)
+    assert code == 0, said
+    assert "for at most $0.75" in said
+    code, said = evolve(tmp_path, "resume", "--evaluations", "12", **variables)
+    assert code == 0, said
+    assert "for at most $0.75" in said
+    code, said = evolve(tmp_path, "resume", "--cost", "0.0001", **variables)
+    assert code == 0, said
+    with Archive.open(str(tmp_path / "evolve.db")) as archive:
+        run = archive.run("r")
+    assert (run.config["evaluations"], run.config["cost"]) == (12, 0.0001)
+    assert sum(sum(outcomes.values()) for purpose, outcomes in run.counts.items() if purpose != "final") == 12
