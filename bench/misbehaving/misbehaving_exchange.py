@@ -60,6 +60,11 @@ class Exchange:
         prompt = sum(4 + tokens_of(str(m.get("content") or "")) for m in request["messages"])
         prompt += tokens_of(json.dumps(request["tools"])) if "tools" in request else 0
         limit = request.get("max_tokens") or request.get("max_completion_tokens") or 10**9
+        if "empty_stream" in faults and request.get("stream"):
+            self.writer.write(_head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"}))
+            self.writer.write(b"0\r\n\r\n")
+            await self.writer.drain()
+            return
         if "context" in faults and prompt + limit > behaviour.context_tokens:
             await self.error(
                 400,

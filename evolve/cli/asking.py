@@ -24,6 +24,7 @@ from evolve.cli.outside import (
     run_for,
     served_again,
     ticket_number,
+    warn,
 )
 from evolve.cli.running import REPEATABLE, check_sandbox, drive, settings_options
 from evolve.settings import DEFAULT_DB, DEFAULT_TIER
@@ -157,6 +158,7 @@ def ask(
     """
     from db.archive import Archive
     from evolve.external.client import find_server
+    from reports.text import visible
 
     name, patience = asker_name(asker), patience_of(expires)
     with Archive.open(db, create=problem is not None) as archive:
@@ -165,16 +167,16 @@ def ask(
             assert problem is not None
             record = begin(archive, problem, {}, None)
             click.echo(f"run {record.name} begins; it takes programs from outside", err=True)
-        address = find_server(archive_file(db), record.id)
+        address = find_server(archive_file(db), record.id, warn)
         if address is not None:
-            document = _post(address, "/ask", {"asker": name, "wait_seconds": ASK_SECONDS})
+            document = _order_of(address, name)
         else:
             counter, done = _by_hand(archive, record, flags, patience, lambda desk: desk.ask(name))
             document = counter.views.sheet(done.sheet)
     if as_json:
         show_json(document)
     else:
-        show(ctx, document["prompt"])
+        show(ctx, visible(document["prompt"]))
     ticket, expires_at = document["ticket"], datetime.fromisoformat(str(document["expires"]))
     where = "" if db == DEFAULT_DB else f" --db {db}"
     click.echo(
@@ -235,7 +237,7 @@ def tell(
             hypothesis=hypothesis,
             paradigm=paradigm,
         )
-        address = find_server(archive_file(db), record.id)
+        address = find_server(archive_file(db), record.id, warn)
         if address is not None:
             document = _told_to(address, hand_in)
         else:
@@ -329,7 +331,13 @@ def _told_to(address: Address, hand_in: HandIn) -> dict[str, Any]:
     while True:
         document = _post(address, "/evaluate", request)
         if "evaluation" in document:
-            return document
+            return _checked(document, candidate=int, best=bool, evaluation=dict)
+
+
+def _order_of(address: Address, asker: str) -> dict[str, Any]:
+    """Ask for an order over HTTP."""
+    document = _post(address, "/ask", {"asker": asker, "wait_seconds": ASK_SECONDS})
+    return _checked(document, ticket=int, prompt=str, expires=str)
 
 
 def _post(address: Address, path: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -340,17 +348,34 @@ def _post(address: Address, path: str, request: dict[str, Any]) -> dict[str, Any
     """
     from evolve.external.client import SLACK_SECONDS, Unreachable, call
     from evolve.runner import RunError
+    from reports.text import one_line
 
     try:
         answer = call(address, "POST", path, request, timeout_seconds=request["wait_seconds"] + SLACK_SECONDS)
     except Unreachable as error:
-        raise RunError(f"{error}\nhint: try again; sending the same program twice does no harm") from error
+        raise RunError(
+            f"{one_line(str(error), 500)}\nhint: try again; sending the same program twice does no harm"
+        ) from error
     if answer.is_fault:
-        raise _refusal(answer.body["error"], answer.body["hint"])
-    return dict(answer.body)
+        raise _refusal(**_checked(answer.body, error=str, hint=str))
+    return _checked(answer.body)
 
 
-def _refusal(what: str, hint: str) -> RunError:
+def _checked(document: object, **kinds: type) -> dict[str, Any]:
+    """An answer of the server that has what is read of it.
+
+    Raises:
+        RunError: it has not.
+    """
     from evolve.runner import RunError
 
-    return RunError(f"{what}\nhint: {hint}")
+    if not isinstance(document, dict) or not all(isinstance(document.get(key), kinds[key]) for key in kinds):
+        raise RunError("the server's answer is not of the described form\nhint: is it of another version of evolve?")
+    return document
+
+
+def _refusal(error: str, hint: str, **_: object) -> RunError:
+    from evolve.runner import RunError
+    from reports.text import one_line
+
+    return RunError(f"{one_line(error, 1000)}\nhint: {one_line(hint, 500)}")

@@ -81,6 +81,8 @@ def leaderboard(
 
         if not watch:
             show(ctx, board())
+            if split == "auto" and trusted_split(archive, run) is Split.VALIDATION:
+                click.echo("ranked by validation, where not everybody was measured; --split train ranks all", err=True)
             return
         if fmt != "table":
             raise click.UsageError("--watch draws a table\nhint: leave out --format")

@@ -98,6 +98,13 @@ def archive_file(db: str) -> Path:
     return Path(db.removeprefix("sqlite:///")).expanduser()
 
 
+def warn(text: str) -> None:
+    """Say on stderr what may be wrong; the text may quote somebody else's file."""
+    from reports.text import one_line
+
+    click.echo(f"warning: {one_line(text, 500)}", err=True)
+
+
 def asker_name(name: str | None) -> str:
     """Who asks: as the option says, else this user."""
     from evolve.external.model import is_asker

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+from db.locks import is_driven
+from evolve.external.private import NotPrivateError, read_private
 
 PING_SECONDS = 10.0
 SLACK_SECONDS = 60.0
@@ -59,39 +65,106 @@ def announcement(archive: Path, run_id: int) -> Path:
     return archive.with_name(f"{archive.name}.serve-{run_id}.json")
 
 
-def find_server(archive: Path, run_id: int) -> Address | None:
-    """The server of a run, if one answers; a file that a killed server left behind does not count."""
+def find_server(archive: Path, run_id: int, warn: Callable[[str], None] = lambda _: None) -> Address | None:
+    """The server of a run, if one answers; a file that a killed server left behind does not count.
+
+    The token goes only where this user's own file says, to this machine, and only while that server drives the run:
+    a file from somebody else, or a port that is somebody else's by now, would give it away.
+
+    Args:
+        archive: the archive's file.
+        run_id: the run, which this process does not drive.
+        warn: is told why an announcement is not believed.
+    """
+    file = announcement(archive, run_id)
     try:
-        document = json.loads(announcement(archive, run_id).read_text(encoding="ascii"))
-        address = Address(**document)
-        answer = call(address, "GET", "/status", timeout_seconds=PING_SECONDS)
-    except (OSError, ValueError, TypeError, Unreachable):
+        address = _announced(read_private(file))
+    except FileNotFoundError:
         return None
-    # Its port may be somebody else's by now.
+    except (OSError, ValueError, NotPrivateError) as error:
+        warn(f"{file} is ignored: {error}")
+        return None
+    if not is_driven(archive, run_id, by=address.pid):
+        return None
+    try:
+        answer = call(address, "GET", "/status", timeout_seconds=PING_SECONDS)
+    except Unreachable:
+        return None
     return address if answer.status == HTTPStatus.OK and answer.body.get("run") == address.run else None
 
 
 def call(
     address: Address, method: str, path: str, document: Mapping[str, Any] | None = None, *, timeout_seconds: float
 ) -> Answer:
-    """Send a request and read the answer, refusals too.
+    """Send a request and read the answer, refusals too; redirections are not followed.
 
     Raises:
         Unreachable: nobody answers, or not in time, or not in JSON.
     """
-    request = Request(  # noqa: S310 - the scheme is that of the announcement, which is ours
-        f"{address.url}{path}",
-        method=method,
-        data=None if document is None else json.dumps(document).encode(),
-        headers={"Authorization": f"Bearer {address.token}", "Content-Type": "application/json"},
-    )
-    opener = build_opener(ProxyHandler({}))  # a proxy has no business between two processes of one machine
     try:
+        request = Request(  # noqa: S310 - who reads an announcement checks the scheme
+            f"{address.url}{path}",
+            method=method,
+            data=None if document is None else json.dumps(document).encode(),
+            headers={"Authorization": f"Bearer {address.token}", "Content-Type": "application/json"},
+        )
+        # A proxy has no business between two processes of one machine.
+        opener = build_opener(ProxyHandler({}), _NoRedirection())
         try:
             with opener.open(request, timeout=timeout_seconds) as reply:
-                return Answer(status=reply.status, body=json.loads(reply.read(MAX_ANSWER_BYTES)))
+                return _answer(reply.status, reply.read(MAX_ANSWER_BYTES))
         except HTTPError as fault:
             with fault:
-                return Answer(status=fault.code, body=json.loads(fault.read(MAX_ANSWER_BYTES)))
-    except (URLError, OSError, ValueError) as error:
+                return _answer(fault.code, fault.read(MAX_ANSWER_BYTES))
+    except (OSError, HTTPException, ValueError, RecursionError) as error:
         raise Unreachable(f"{address.url} does not answer: {error}") from error
+
+
+class _NoRedirection(HTTPRedirectHandler):
+    """The token must not go anywhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing."""
+
+
+def _answer(status: int, body: bytes) -> Answer:
+    document = json.loads(body)
+    is_redirection = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    if is_redirection or not isinstance(document, dict | list):
+        raise ValueError(f"status {status} without an answer of evolve serve")
+    return Answer(status=status, body=document)
+
+
+def _announced(text: str) -> Address:
+    """What an announcement says.
+
+    Raises:
+        ValueError: it is none, or names another machine.
+    """
+    document = json.loads(text)
+    try:
+        address = Address(**document)
+    except TypeError as error:
+        raise ValueError("it is no announcement of a server") from error
+    parts = (address.url, address.token, address.run)
+    if not all(isinstance(part, str) for part in parts) or type(address.pid) is not int:
+        raise ValueError("it is no announcement of a server")
+    place = urlsplit(address.url)
+    if place.scheme != "http" or place.username is not None or place.path or place.query or place.fragment:
+        raise ValueError("its URL is not of the form http://HOST:PORT")
+    if place.hostname is None or not _is_here(place.hostname):
+        raise ValueError("its URL names another machine")
+    return address
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is given as an address of this machine: only such can be bound."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host, 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(place)
+    except OSError:
+        return False
+    return True

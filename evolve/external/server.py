@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import secrets
 import socket
 import time
@@ -18,6 +17,7 @@ import uvicorn
 from evolve.config import ConfigError
 from evolve.external.client import Address
 from evolve.external.gate import App, Gate
+from evolve.external.private import NotPrivateError, read_private, write_private
 
 TOKEN_BYTES = 32
 SHORTEST_TOKEN = 16
@@ -36,8 +36,13 @@ def read_or_draw_token(file: str | None) -> str:
     path = Path(file)
     try:
         if not path.exists():
-            _write_private(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n")
-        token = path.read_text(encoding="ascii").strip()
+            write_private(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n")
+        token = read_private(path).strip()
+    except NotPrivateError as error:
+        raise ConfigError(
+            f"{error}; whoever has its token can hand programs in\n"
+            "hint: give --token-file a regular file of yours with mode 600 (chmod 600 FILE)"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read a token from {file}: {error}\nhint: check --token-file") from error
     if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
@@ -116,18 +121,8 @@ def serving(app: App, listener: socket.socket, *, token: str, host: str) -> Iter
 @contextmanager
 def announced(path: Path, address: Address) -> Iterator[None]:
     """Let others find the server by a file that only its owner may read, for as long as the block lasts."""
-    _write_private(path, json.dumps(address.as_json()) + "\n")
+    write_private(path, json.dumps(address.as_json()) + "\n")
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file as a whole, readable by its owner alone from the first moment."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-    draft.replace(path)

@@ -157,6 +157,7 @@ def test_a_person_alone_asks_and_tells(tmp_path: Path, here: Here) -> None:
 )
 def test_mistakes_are_explained(tmp_path: Path, here: Here, words: tuple[str, ...], complaint: str) -> None:
     (tmp_path / "short").write_text("abc\n")
+    (tmp_path / "short").chmod(0o600)
     (tmp_path / "p.py").write_text(program(0.4))
     code, _, err = here(*words)
     assert code in (1, 2)

@@ -100,7 +100,10 @@ class _Failure:
 
 @dataclass(slots=True, kw_only=True)
 class _Request:
-    """What is asked, and what was learned about it on the way; ``room`` is what a context leaves for the answer."""
+    """What is asked, and what was learned about it on the way.
+
+    ``room`` is what a context leaves for the answer; ``in_one_piece`` asks for an answer that is no stream.
+    """
 
     model: Model
     turns: tuple[Turn, ...]
@@ -109,6 +112,7 @@ class _Request:
     purpose: str
     max_tokens: int
     room: int | None = None
+    in_one_piece: bool = False
 
 
 class Chat:
@@ -237,6 +241,8 @@ class Chat:
     async def _attempt(self, lane: Lane, request: _Request) -> Completion | _Failure:
         """One HTTP request with its row; the row is finished and the hold settled whatever happens."""
         model, dialect = request.model, lane.dialect
+        if request.in_one_piece:
+            dialect = replace(dialect, streams=False)
         tools = request.tools if dialect.tools else ()
         call = await self._begin(request, dialect, tools)
         reply = Reply()
@@ -259,6 +265,9 @@ class Chat:
             words = "cancelled" if isinstance(error, asyncio.CancelledError) else one_line(repr(error))
             call.close(reply, call.charge(reply), words)
             raise
+        if dialect.streams and not reply.begun:
+            # llama-cpp-python ends a stream without a word where it would otherwise say what is wrong with a request.
+            request.in_one_piece = True
         return self._answered(model, call, reply, tools)
 
     async def _begin(self, request: _Request, dialect: Dialect, tools: tuple[ToolSpec, ...]) -> OpenCall:

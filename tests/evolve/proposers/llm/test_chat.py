@@ -280,6 +280,15 @@ def test_reasoning_is_paid_for_and_not_part_of_the_text(serve: Start, talk: Star
     assert exact(talking)
 
 
+def test_a_stream_that_ends_without_a_word_is_asked_for_in_one_piece(serve: Start, talk: Start) -> None:
+    """As llama-cpp-python 0.3.36 does where the prompt is too long."""
+    talking = talk(serve(context_tokens=2048))
+    with pytest.raises(ContextOverflowError):
+        ask(talking, "empty_stream+context", (Turn(role="user", text="word " * 4000),))
+    assert [bool(body.get("stream")) for body in talking.server.bodies] == [True, False]
+    assert ask(talking, "empty_stream").text, "and where there is nothing wrong, the answer comes"
+
+
 def test_a_small_context_gets_shorter_answers_and_refuses_long_prompts(serve: Start, talk: Start) -> None:
     talking = talk(serve(context_tokens=2048))
     assert ask(talking, "context", max_tokens=8000).text
