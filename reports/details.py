@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -12,6 +11,7 @@ from rich.text import Text
 from db.archive import Archive
 from db.records import CandidateRecord, EvaluationRecord, RunRecord, Standing
 from evaluators.model import Metric, Split
+from reports.difference import unified
 from reports.evaluation import estimate_json, evaluation_json, evaluation_view, headline
 from reports.formats import Column, Format, Listing, Row, render
 from reports.leaderboard import SCORE_FIELDS, made, score_cell
@@ -142,13 +142,11 @@ def diff(archive: Archive, run: RunRecord, number: int, other: int | None = None
 
 def diff_text(before: CandidateRecord, after: CandidateRecord) -> str:
     """Unified difference of two candidates' sources, hidden characters spelt out."""
-    lines = difflib.unified_diff(
-        visible(before.source).splitlines(),
-        visible(after.source).splitlines(),
-        fromfile=f"{tag(before.number)} {made(before.proposer, before.operator)}",
-        tofile=f"{tag(after.number)} {made(after.proposer, after.operator)}",
-        lineterm="",
+    names = (
+        f"{tag(before.number)} {made(before.proposer, before.operator)}",
+        f"{tag(after.number)} {made(after.proposer, after.operator)}",
     )
+    lines = unified(visible(before.source).splitlines(), visible(after.source).splitlines(), names)
     return "".join(f"{line}\n" for line in lines)
 
 

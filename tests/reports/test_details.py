@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -90,6 +91,18 @@ def test_diff_with_itself_is_empty(small: Any) -> None:
     assert text == ""
     assert plain_text(details.diff_view(text)) == "no difference between the two programs\n"
     assert "+    return 4" in plain_text(details.diff_view(details.diff(small.archive, small.run, 4)))
+
+
+def test_diff_of_crafted_programs_takes_no_long_time(new_run: Any) -> None:
+    built = new_run()
+    for separator in "12":
+        source = "".join(f"{number % 60}\n{separator}\n" for number in range(2_000))
+        built.add(Outcome.WRONG, source=source)
+    begun = time.process_time()
+    lines = details.diff(built.archive, built.run, 1, 0).splitlines()
+    assert time.process_time() - begun < 5, "a bound that only cubic work can pass"
+    assert lines[2:5] == ["@@ -1,4000 +1,4000 @@", " 0", "-1"]
+    assert len(lines) == 3 + 1 + 2 * 3_999
 
 
 def test_diff_of_a_seed_needs_another_candidate(small: Any) -> None:

@@ -201,7 +201,7 @@ class LlmDesk:
         if broken is not None:
             self._given_up.add(broken)
         self._in_vain += 1
-        if self._in_vain in TOLD_AT and self._cancelled_at is None:
+        if self._in_vain in TOLD_AT and self._cancelled_at is None and not self._finished:
             words = one_line(reason, 200)
             self._memory.say(f"nothing has come of the last {self._in_vain} drafts; of the latest because: {words}")
 

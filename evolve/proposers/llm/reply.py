@@ -14,6 +14,9 @@ MOST_BYTES_PER_TOKEN = 8
 FEW_BYTES_PER_TOKEN = 3
 """As little as they mostly reach: with more pieces than tokens allowed, and so many bytes, it is over its limit too."""
 
+EMPTY_CALL_BYTES = FEW_BYTES_PER_TOKEN + 1
+"""What a piece of a tool call without arguments counts at least: more such pieces than tokens are over the limit."""
+
 
 @dataclass(slots=True)
 class _Call:
@@ -36,7 +39,7 @@ class Reply:
         self.bytes = 0
         self._texts: list[str] = []
         self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
+        self._by_index: dict[int | str, _Call] = {}
 
     @property
     def begun(self) -> bool:
@@ -88,10 +91,12 @@ class Reply:
         text = _plain(_of(part, "content"))
         reasoning = _plain(_of(part, "reasoning_content")) or _plain(_of(part, "reasoning"))
         refusal = _plain(_of(part, "refusal"))
-        self._texts.append(text)
+        if text:
+            self._texts.append(text)
         self.refusal += refusal
         size = sum(len(piece.encode("utf-8", "replace")) for piece in (text, reasoning, refusal))
-        for call in _of(part, "tool_calls") or []:
+        calls = _of(part, "tool_calls")
+        for call in calls if isinstance(calls, list) else []:
             size += self._take_call(call)
         self.pieces += 1 if size else 0
         self.bytes += size
@@ -99,8 +104,10 @@ class Reply:
     def _take_call(self, piece: object) -> int:
         """Take a piece of a tool call; gives its size in bytes."""
         function = _of(piece, "function")
-        index = _of(piece, "index")
-        identity, name = _of(piece, "id") or "", _of(function, "name") or ""
+        index, identity = _of(piece, "index"), _of(piece, "id")
+        index = index if isinstance(index, int | str) else None
+        identity = identity if isinstance(identity, str) else "" if identity is None else str(identity)
+        name = _plain(_of(function, "name"))
         arguments = _plain(_of(function, "arguments"))
         call = None if index is None else self._by_index.get(index)
         # Some servers number all calls 0: a new identity then begins a new call.
@@ -109,8 +116,11 @@ class Reply:
             self._calls.append(call)
             if index is not None:
                 self._by_index[index] = call
+        # Some servers say identity and name again with each piece: only what is new counts.
+        new = [text for text, known in ((identity, call.id), (name, call.name)) if text != known]
         call.id, call.name, call.arguments = call.id or identity, call.name or name, call.arguments + arguments
-        return len((name + arguments).encode("utf-8", "replace"))
+        size = len("".join([*new, arguments]).encode("utf-8", "replace"))
+        return size if arguments else max(size, EMPTY_CALL_BYTES)
 
     def _count(self, usage: object) -> None:
         prompt, written = _whole(usage, "prompt_tokens"), _whole(usage, "completion_tokens")

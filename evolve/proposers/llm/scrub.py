@@ -15,22 +15,33 @@ SHORTEST = 6
 
 _TELLING_BASE64 = 8
 
-_LOOKS_LIKE_A_KEY = re.compile(
+# Texts of servers and models may be long and hostile, so that no pattern may read the rest of a text again from each
+# of its places. Every run of letters is matched once, and what needs a look at its end is decided in Python.
+_RUN = re.compile(r"[\w.-]{14,}+")
+_KEY = re.compile(
     r"""
     (?<![A-Za-z0-9])(?:
-        sk-(?=[\w-]*\d)[\w-]{16,}                             # OpenAI, Anthropic, OpenRouter, DeepSeek
-      | gh[opusr]_[A-Za-z0-9]{20,} | github_pat_\w{20,}       # GitHub
-      | glpat-[\w-]{16,}                                      # GitLab
-      | (?:AKIA|ASIA)[0-9A-Z]{16}                             # Amazon
-      | AIza[\w-]{30,}                                        # Google
-      | hf_[A-Za-z0-9]{16,}                                   # Hugging Face
-      | gsk_[A-Za-z0-9]{16,} | xai-[A-Za-z0-9]{16,}           # Groq, xAI
-      | xox[abeprs]-[\w-]{10,}                                # Slack
-      | eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}                 # JSON web tokens
+        (?P<whole>
+            gh[opusr]_[A-Za-z0-9]{20,} | github_pat_\w{20,}   # GitHub
+          | glpat-[\w-]{16,}                                  # GitLab
+          | (?:AKIA|ASIA)[0-9A-Z]{16}                         # Amazon
+          | AIza[\w-]{30,}                                    # Google
+          | hf_[A-Za-z0-9]{16,}                               # Hugging Face
+          | gsk_[A-Za-z0-9]{16,} | xai-[A-Za-z0-9]{16,}       # Groq, xAI
+          | xox[abeprs]-[\w-]{10,}                            # Slack
+        )
+      | (?P<dashed>sk-)                                       # OpenAI, Anthropic, OpenRouter, DeepSeek
+      | (?P<web>eyJ)                                          # JSON web tokens, in three parts
     )
-    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE,
+)
+_DASHED_LETTERS = 16
+_WEB_LETTERS = 8
+_FEWEST_LETTERS = len("eyJ") + _WEB_LETTERS  # no key has a shorter part between two dots
+_PRIVATE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
 )
 _BEARER = re.compile(r"\b(bearer\s+)(?=\S*\d)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
@@ -56,9 +67,54 @@ class Scrubber:
         """The text without secrets."""
         if self._known is not None:
             text = self._known.sub(MARK, text)
-        text = _LOOKS_LIKE_A_KEY.sub(MARK, text)
+        text = _PRIVATE.sub(MARK, text)
+        text = _RUN.sub(_without_keys, text)
         text = _BEARER.sub(rf"\g<1>{MARK}", text)
         return _IN_URL.sub(MARK, text)
+
+
+def _without_keys(run: re.Match[str]) -> str:
+    parts, at, clean = run[0].split("."), 0, []
+    while at < len(parts):
+        if len(parts[at]) < _FEWEST_LETTERS:
+            clean.append(parts[at])
+            at += 1
+            continue
+        text, used = _without_keys_in_part(parts[at], parts[at + 1 : at + 3])
+        clean.append(text)
+        at += used
+    return ".".join(clean)
+
+
+def _without_keys_in_part(part: str, following: list[str]) -> tuple[str, int]:
+    """A part between two dots without keys, and how many parts that replaces: a web token takes all of its three."""
+    signed = (
+        len(following) == 2
+        and following[0].startswith("eyJ")
+        and len(following[0]) >= _FEWEST_LETTERS
+        and len(following[1]) >= _WEB_LETTERS
+    )
+    last_digit = _last_digit(part)
+    clean: list[str] = []
+    at = 0
+    for found in _KEY.finditer(part):
+        if found["whole"] is not None:
+            clean += [part[at : found.start()], MARK]
+            at = found.end()
+            continue
+        letters = len(part) - found.end()
+        if found["dashed"] is not None:
+            used = 1 if letters >= _DASHED_LETTERS and last_digit >= found.end() else 0
+        else:
+            used = 3 if letters >= _WEB_LETTERS and signed else 0
+        if used:
+            return "".join([*clean, part[at : found.start()], MARK]), used
+    return "".join([*clean, part[at:]]), 1
+
+
+def _last_digit(part: str) -> int:
+    """Where the last digit stands; -1 if there is none."""
+    return next((at for at in range(len(part) - 1, -1, -1) if part[at].isdecimal()), -1)
 
 
 def _forms(secret: str) -> Iterable[str]:

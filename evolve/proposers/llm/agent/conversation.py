@@ -169,6 +169,7 @@ class Conversation:
         last = max((at for at, turn in enumerate(self._turns) if turn.role == "assistant"), default=0)
         shorter = [*self._turns[:2], *(_shortened(turn) for turn in self._turns[2:last]), *self._turns[max(2, last) :]]
         changed, self._turns = shorter != self._turns, shorter
+        self._toolbox.forget()
         return changed
 
     # -- answers -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -18,10 +18,15 @@ from evolve.proposers.llm.agent.tools import TOOLS
 from evolve.proposers.llm.agent.trials import Tried
 from evolve.proposers.llm.prompts.clean import Clean, line, program
 from evolve.proposers.llm.prompts.environment import environment
+from reports.difference import unified
 from reports.text import duration, quantity, tag
 
 NEAR_BOUND = 0.9
 """Share of the way from baseline to proven bound above which little is left to gain."""
+
+
+_LEFT_OUT = "(The rest was left out.)\n"
+_FENCE = re.compile(r" {0,3}(?:(`{3,})[^`]*\Z|(~{3,}))")
 
 
 def protocol_text() -> str:
@@ -97,7 +102,7 @@ def top_text(standings: Sequence[Standing], most_bytes: int) -> str:
 def diff_text(old: CandidateRecord, new: CandidateRecord, most_bytes: int) -> str:
     """The result of ``diff``."""
     names = tag(old.number), tag(new.number)
-    lines = list(difflib.unified_diff(old.source.splitlines(), new.source.splitlines(), *names, lineterm="", n=2))
+    lines = unified(old.source.splitlines(), new.source.splitlines(), names, context=2)
 
     def render(shown: int) -> str:
         fenced = Clean(program("\n".join(lines[:shown])).replace("python", "diff", 1))
@@ -111,6 +116,33 @@ def diff_text(old: CandidateRecord, new: CandidateRecord, most_bytes: int) -> st
 def notice(words: str, quoted: str = "") -> str:
     """Words of ours, and foreign text that belongs to them."""
     return _render("notice.md.j2", words=words, quoted=quoted)
+
+
+def cut(text: str, most_bytes: int) -> str:
+    """The first lines of a result that is too long; a code fence that they open is closed."""
+    if len(text.encode("utf-8")) <= most_bytes:
+        return text
+    room, kept, fence = most_bytes - len(_LEFT_OUT.encode("utf-8")), "", ""
+    for line_ in text.split("\n"):
+        open_fence, more = _open_fence(fence, line_), f"{line_}\n"
+        closing = f"{open_fence}\n" if open_fence else ""
+        room -= len(more.encode("utf-8"))
+        if room < len(closing):
+            break
+        kept, fence = kept + more, open_fence
+    return kept + (f"{fence}\n" if fence else "") + _LEFT_OUT
+
+
+def _open_fence(fence: str, line: str) -> str:
+    """The fence that is open after a line, if ``fence`` was before; empty for none.
+
+    CommonMark 0.31.2, section 4.5: only a line of as many of the same characters or more closes a fence.
+    """
+    if fence:
+        mark = line.strip(" ")
+        return "" if mark.startswith(fence) and not mark.strip(fence[0]) else fence
+    found = _FENCE.match(line)
+    return found[1] or found[2] if found else ""
 
 
 def _fitted(render: Callable[[int], str], items: int, most_bytes: int) -> str:

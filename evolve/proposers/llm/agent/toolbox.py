@@ -11,7 +11,7 @@ from evaluators.program import ProgramError, parse_program
 from evolve.proposers.llm.agent.arguments import Arguments, ArgumentsError
 from evolve.proposers.llm.agent.library import Library
 from evolve.proposers.llm.agent.limits import Meter
-from evolve.proposers.llm.agent.texts import candidate_text, diff_text, notice, profile_text, top_text, trial_text
+from evolve.proposers.llm.agent.texts import candidate_text, cut, diff_text, notice, profile_text, top_text, trial_text
 from evolve.proposers.llm.agent.tools import (
     DIFF,
     EVALUATE,
@@ -77,7 +77,7 @@ class Toolbox:
         self._library = library
         self._bench = bench
         self.meter = meter
-        self._answers: dict[tuple[str, str], str] = {}
+        self._answered: set[tuple[str, str]] = set()
         self._tools: dict[str, Callable[[Arguments], Awaitable[str]]] = {
             EVALUATE: self._evaluate,
             PROFILE: self._profile,
@@ -95,7 +95,7 @@ class Toolbox:
             call: what a model wants.
             cut_off: whether its answer stopped at its longest length, so that arguments may be cut.
         """
-        return _cut(await self._run(call, cut_off), self.meter.limits.result_bytes)
+        return cut(await self._run(call, cut_off), self.meter.limits.result_bytes)
 
     async def _run(self, call: ToolCall, cut_off: bool) -> str:
         spent = self.meter.calls >= self.meter.limits.calls
@@ -114,8 +114,8 @@ class Toolbox:
                 raise _RefusedCallError("No tool call is left but submit. Hand in your program.")
             arguments = Arguments(call.arguments, self.meter.limits.argument_characters)
             key = (name, json.dumps(arguments.values, sort_keys=True))
-            if key in self._answers:
-                return notice("You made this very call before. The result was:") + "\n" + self._answers[key]
+            if key in self._answered:
+                return notice("You made this very call before. Its result stands above.")
             text = await tool(arguments)
         except ArgumentsError as error:
             cut = " The answer was cut off at its longest length; be brief." if cut_off else ""
@@ -125,8 +125,12 @@ class Toolbox:
         except TrialsOverError as error:
             self.meter.evaluations = self.meter.limits.evaluations
             return notice("No program can be tried out any more. Hand in the best that you have.", str(error))
-        self._answers[key] = text
+        self._answered.add(key)
         return text
+
+    def forget(self) -> None:
+        """Results were left out of the conversation: carry repeated calls out again."""
+        self._answered.clear()
 
     # -- tools ---------------------------------------------------------------------------------------
 
@@ -246,12 +250,3 @@ class Toolbox:
                 "This program was judged before in this search and cannot be handed in. Make a change that nobody "
                 "has tried. No evaluation was used."
             )
-
-
-def _cut(text: str, most_bytes: int) -> str:
-    """Leave out last lines. What can be this long ends in lines behind bars, so that no fence is left open."""
-    data = text.encode("utf-8")
-    if len(data) <= most_bytes:
-        return text
-    kept = data[: most_bytes - 40].decode("utf-8", "ignore")
-    return kept[: kept.rfind("\n") + 1] + "(The rest was left out.)\n"

@@ -22,8 +22,13 @@ LINE_LIMIT = 200
 _SPEAKER_MARKS = re.compile(
     r"[<\[]"
     r"(?=[|｜]"
-    r"|/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|think|tool_call|tool_response)>"
-    r"|<SYS>|</SYS>|/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\])",
+    r"|/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|think|tool_call|tool_response|role|sop|eop)>"
+    r"|<SYS>|</SYS>|/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]"
+    # Letter by letter, for programs have ``[args]``: Mistral, GLM.
+    r"|(?-i:/?(?:THINK|MODEL_SETTINGS|ARGS|CALL_ID|TOOL_CONTENT|gMASK|sMASK)\])"
+    r"|(?:extra_id|SPECIAL)_\d{1,6}>"  # Nemotron
+    r"|e~\[)"  # MiniMax, as the next line
+    r"|\](?=~!?b[\[\]]|<\])",
     re.IGNORECASE,
 )
 _BACKTICKS = re.compile(r"`+")

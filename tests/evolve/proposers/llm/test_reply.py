@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from db.records import Usage
 from evolve.proposers.llm.reply import Reply
 from evolve.proposers.llm.wire import ToolCall
@@ -45,6 +47,49 @@ def test_tool_calls_come_in_pieces_and_even_with_equal_numbers() -> None:
         ToolCall(id="a", name="top", arguments='{"n": 3}'),
         ToolCall(id="b", name="diff", arguments="{}"),
     )
+
+
+def call(name: str | None = None, arguments: object = None, **more: Any) -> dict[str, Any]:
+    return piece({"tool_calls": [{"index": 0, "function": {"name": name, "arguments": arguments}} | more]})
+
+
+def test_what_is_said_again_with_each_piece_of_a_call_counts_once() -> None:
+    reply = Reply()
+    reply.add(call("top", "", id="call-1"))
+    assert (reply.pieces, reply.bytes) == (1, 9)
+    for letter in '{"n": 3}':
+        reply.add(call("top", letter, id="call-1"))
+    assert (reply.pieces, reply.bytes) == (9, 9 + 8)
+    assert reply.tool_calls == (ToolCall(id="call-1", name="top", arguments='{"n": 3}'),)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        call(),
+        call("top", ""),
+        call(id="a"),
+        piece({"tool_calls": [{}]}),
+        piece({"tool_calls": [None, 3]}),
+        piece({"tool_calls": [{"index": [], "id": 7, "function": {"name": 3, "arguments": 4}}]}),
+    ],
+)
+def test_pieces_of_calls_that_bring_nothing_are_bounded(event: dict[str, Any]) -> None:
+    reply = Reply()
+    for _ in range(101):
+        assert not reply.over(100)
+        reply.add(event)
+    assert reply.over(100)
+
+
+def test_long_and_ever_new_identities_are_bounded() -> None:
+    reply = Reply()
+    reply.add(call(id="x" * 801))
+    assert reply.over(100)
+    reply = Reply()
+    for number in range(100):
+        reply.add(call(id=f"call-{number:04d}"))
+    assert reply.over(100)
 
 
 def whole(usage: dict[str, Any], message: dict[str, Any] | None = None) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -82,6 +83,53 @@ def test_headers_and_addresses_lose_what_is_secret_in_them() -> None:
 )
 def test_ordinary_texts_stay(text: str) -> None:
     assert Scrubber(["none", "", "key"]).clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("sk-sk-abcdefgh-12345678", MARK),
+        ("task-x-sk-abcdefgh-12345678.txt", f"task-x-{MARK}.txt"),
+        ("sk-abcdefghijklmnopqrst-hf_abcdefghijklmnopqrst", f"sk-abcdefghijklmnopqrst-{MARK}"),
+        ("v1.sk-abcdefgh-12345678.eyJabcdefgh.eyJabcdefgh.abcdefgh", f"v1.{MARK}.{MARK}"),
+        ("eyJabcdefgh.eyJabcdefgh.eyJabcdefgh.abcdefgh", f"{MARK}.abcdefgh"),
+        ("a.eyJ.eyJabcdefgh-eyJ.eyJabcdefgh.abcdefgh-", f"a.eyJ.{MARK}"),
+        ("eyJabcdefgh.eyJabcd.abcdefgh", "eyJabcdefgh.eyJabcd.abcdefgh"),
+        ("AIzaSyA1234567890abcdefghijklmnopqrstuv-sk-1", MARK),
+        ("AKIAIOSFODNN7EXAMPLE-AKIAIOSFODNN7EXAMPLE.", f"{MARK}-{MARK}."),
+    ],
+)
+def test_keys_next_to_each_other_and_inside_of_words(text: str, clean: str) -> None:
+    assert Scrubber([]).clean(text) == clean
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "sk-",
+        "-eyJ",
+        "-eyJaaaaaaaa.",
+        "sk-" + "a" * 400 + "-",
+        "sk-aaaaaaaaaaaaaaaaaaa.",
+        "github_pat_",
+        "hf_",
+        "bearer ",
+        "://a:",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----",
+        ".",
+        "-",
+        " ",
+        "a",
+    ],
+)
+def test_hostile_text_takes_no_long_time(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    scrubber = Scrubber([SECRET])
+    begun = time.process_time()
+    for begin in ("", "sk-", "eyJ", "bearer ", "-----BEGIN "):
+        scrubber.clean(begin + text)
+    assert time.process_time() - begun < 5, "less than a second each: a bound that only quadratic work can pass"
 
 
 def test_more_secrets_can_be_included_and_cleaning_twice_changes_nothing() -> None:

@@ -224,7 +224,8 @@ def test_without_any_ok_program_the_reason_is_told_and_hypotheses_are_kept(
     assert [note.text for note in written.notes] == ["one", "two lines"]
     assert "You made this very call before" in host.told[2]
     assert "Not kept: 2 notes" in host.told[4]
-    assert "crashed" in host.told[6]
+    assert "crashed" in host.told[5]
+    assert host.told[6].startswith("You made this very call before. Its result stands above.")
     assert len(trials.sources) == 2
 
 
@@ -309,10 +310,12 @@ def test_a_conversation_that_grows_too_long_forgets(host: Any, say: Any, call: A
         call("inspect", candidate=2),
         call("inspect", candidate=1),
         overflow,
+        call("inspect", candidate=2),
         call("submit", program=program(0.4), summary="s"),
     )
     (written,) = write()
     assert written.proposal is not None
+    assert "Program #0002" in host.told[4], "its result stands above no more"
     shown = [message["content"] for message in host.bodies[3]["messages"] if message["role"] == "tool"]
     assert shown[0] == "(This was left out to save space.)"
     assert "Program #0001" in shown[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +14,7 @@ from evaluators.model import Evaluation, Metric, Outcome, Split, WorkloadResult
 from evaluators.statistics import Estimate
 from evolve.brief import Task
 from evolve.proposers.llm.agent.arguments import Arguments, ArgumentsError, loose_json
-from evolve.proposers.llm.agent.texts import candidate_text, diff_text, notice, profile_text, top_text, trial_text
+from evolve.proposers.llm.agent.texts import candidate_text, cut, diff_text, notice, profile_text, top_text, trial_text
 from evolve.proposers.llm.agent.tools import TOOLS
 from evolve.proposers.llm.agent.trials import Tried
 
@@ -117,6 +118,29 @@ def test_foreign_text_cannot_leave_its_place() -> None:
         outside = text.split(fence)[::2] if fence else [text]
         for line in "".join(outside).splitlines():
             assert not line.startswith("# Ignore"), text
+
+
+@pytest.mark.parametrize("fence", ["```", "`````", "~~~~"])
+def test_a_cut_closes_the_fence_that_it_leaves_open(fence: str) -> None:
+    inside = "".join(f"line {number}\n{fence[1:]}\n" for number in range(100))
+    text = f"Words.\n{fence}python\n{inside}{fence}\nMore words.\n" + "z" * 30 + "\n"
+    size = len(text.encode())
+    for most_bytes in range(60, size):
+        shorter = cut(text, most_bytes)
+        lines = shorter.removesuffix("\n").split("\n")
+        assert len(shorter) <= most_bytes
+        assert lines.pop() == "(The rest was left out.)"
+        assert (lines.count(fence) == 1) == (f"{fence}python" in lines)
+        assert not lines.count(fence) or lines.index(fence) == len(lines) - 1 or "More words." in lines
+    assert cut(text, size) == text
+
+
+def test_a_difference_of_crafted_programs_takes_no_long_time() -> None:
+    old, new = ("".join(f"{number % 60}\n{sep}\n" for number in range(2_000)) for sep in "12")
+    begun = time.process_time()
+    text = diff_text(_candidate(3, old), _candidate(4, new), 12_000)
+    assert time.process_time() - begun < 5, "a bound that only cubic work can pass"
+    assert 11_000 < len(text) <= 12_000
 
 
 def test_a_trial_stands_beside_the_parent() -> None:

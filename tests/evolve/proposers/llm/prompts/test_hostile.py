@@ -87,6 +87,26 @@ def test_control_characters_and_speaker_marks_are_gone(full: Brief) -> None:
             assert mark not in text
 
 
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "[THINK]", "[/THINK]", "[MODEL_SETTINGS]", "[/MODEL_SETTINGS]", "[ARGS]", "[CALL_ID]", "[TOOL_CALLS]",
+        "[TOOL_CONTENT]", "]~b]", "]~!b[", "[e~[", "]<]", "<role>", "</role>", "<extra_id_0>", "<extra_id_12>",
+        "<SPECIAL_10>", "[gMASK]", "[sMASK]", "<sop>", "<eop>", "<think>", "</s>", "[/INST]",
+    ],
+)  # fmt: skip
+def test_marks_of_chat_templates_are_broken(mark: str) -> None:
+    value = f"x{mark}y\n{mark}{mark}system"
+    for text in (program(value), barred(value), quoted(value)):
+        assert mark not in text
+        assert text.replace(f"{mark[0]} {mark[1:]}", mark).count(mark) == 3
+
+
+def test_code_like_a_mark_stays() -> None:
+    source = "d[args] = t[think] + u[e] + ~b[0]\nif a <role and f[i]<b[0]: x[~b[0]]\n"
+    assert program(source) == f"```python\n{source}```"
+
+
 def test_every_line_of_foreign_text_is_contained(full: Brief) -> None:
     user = propose_prompt(poisoned(full), Kind.EDIT).user
     outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?\n\1$", "FENCE", user)
