@@ -92,9 +92,11 @@ def serve(
     from evolve.external.client import Address, announcement
     from evolve.external.gate import is_loopback
     from evolve.external.once import open_counter
+    from evolve.external.patience import raise_file_limit
     from evolve.external.server import announced, listening, read_or_draw_token, serving, url_of
 
     patience, token = patience_of(expires), read_or_draw_token(token_file)
+    raise_file_limit()
     with ExitStack() as stack:
         listener = stack.enter_context(listening(host, port))
         archive = stack.enter_context(Archive.open(db, create=problem is not None))
@@ -279,9 +281,9 @@ def _by_hand(
         RunError: it was refused, or another process drives the run.
     """
     from db.records import ArchiveError
-    from evolve.external.desk import EXPIRES
     from evolve.external.model import Refused
     from evolve.external.once import do_once, open_counter
+    from evolve.external.terms import EXPIRES
     from evolve.runner import RunError
 
     # One program at a time: starting Ray workers would take longer than judging it here.
@@ -309,7 +311,7 @@ class Steps:
 
     def say(self, text: str) -> None:
         """See `evolve.runner.Observer`."""
-        from evolve.external.desk import DONE
+        from evolve.external.terms import DONE
 
         if text != f"the search ends: {DONE}":  # a visit is no end
             click.echo(text, err=True)

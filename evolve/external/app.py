@@ -33,7 +33,12 @@ STATUS = {
     Fault.SETTLED: 409,
     Fault.SPENT: 409,
     Fault.OVER: 409,
+    Fault.NOT_YOURS: 409,
+    Fault.TOO_MANY: 429,
+    Fault.BUSY: 503,
 }
+
+LEAST_ASK_SECONDS = 2.0
 
 DESCRIPTION = """\
 A search for a better program, open to anybody who can write one. Ask for an order, write a program, hand it in, read
@@ -46,8 +51,15 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     422: {"model": forms.Fault, "description": "The request is not of the described form, or the program is unusable."},
 }
 SPENT: dict[int | str, dict[str, Any]] = {
-    409: {"model": forms.Fault, "description": "Duplicate, ticket settled, budget spent, or the sitting is over."},
+    409: {
+        "model": forms.Fault,
+        "description": "Duplicate, ticket settled or somebody else's, budget spent, or the sitting is over.",
+    },
 }
+BUSY: dict[int | str, dict[str, Any]] = {
+    503: {"model": forms.Fault, "description": "Not ready, or too many wait already; send the same again later."}
+}
+OFTEN: dict[int | str, dict[str, Any]] = {429: {"model": forms.Fault, "description": "Too many notes in an hour."}}
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": forms.Fault, "description": "There is no such thing."}}
 
 
@@ -82,7 +94,8 @@ class Api:
     async def ask(self, form: forms.AskForm) -> Document:
         """Get an order: a ticket, a program to build on, and a prompt with all that is known of the search."""
         asked = await run_in_threadpool(self._desk.ask, form.asker)
-        answer = await _within(asked.answer, form.wait_seconds)
+        # The driver needs a moment even where it has nothing else to do.
+        answer = await _within(asked.answer, max(form.wait_seconds, LEAST_ASK_SECONDS))
         if answer is None and not asked.answer.cancel():
             answer = await _within(asked.answer, forms.MAX_WAIT_SECONDS)
         if answer is None:
@@ -96,10 +109,9 @@ class Api:
         size = len(form.program.encode())
         if size > MAX_PROGRAM_BYTES:
             return _error(413, f"the program has {size} bytes", f"a program has at most {MAX_PROGRAM_BYTES} bytes")
-        asker = form.asker if form.asker is not None else await run_in_threadpool(self._views.asker, form.ticket)
         hand_in = HandIn(
             program=form.program,
-            asker=asker,
+            asker=form.asker,
             ticket=form.ticket,
             parents=tuple(dict.fromkeys(form.parents)),
             summary=form.summary,
@@ -120,6 +132,8 @@ class Api:
         if form.candidate is not None and not await run_in_threadpool(self._views.holds, form.candidate):
             return _no_candidate(form.candidate)
         text = one_line(form.text, MAX_NOTE)
+        if not text:
+            return _error(422, "the note holds nothing that can be shown", "write what others should know")
         note = Note(kind=NoteKind.HYPOTHESIS, text=text, author=form.asker, number=form.candidate)
         answer = await _within(self._desk.note(note), form.wait_seconds)
         if answer is None:
@@ -154,14 +168,13 @@ def make_app(desk: ExternalDesk, views: Views, now: Callable[[], datetime] = utc
         dependencies=[Depends(HTTPBearer(auto_error=False))],  # described here, checked at the door
     )
     app.get("/task", response_model=forms.TaskAnswer)(api.task)
-    unready: dict[int | str, dict[str, Any]] = {503: {"model": forms.Fault, "description": "Not ready; ask again."}}
-    app.post("/ask", response_model=forms.OrderAnswer, responses={**SPENT, **unready})(api.ask)
+    app.post("/ask", response_model=forms.OrderAnswer, responses={**SPENT, **BUSY})(api.ask)
     large: dict[int | str, dict[str, Any]] = {
         202: {"model": forms.Judging, "description": "No verdict in time; send the same request again."},
         413: {"model": forms.Fault, "description": "Too long."},
     }
-    app.post("/evaluate", response_model=forms.Verdict, responses={**large, **UNKNOWN, **SPENT})(api.evaluate)
-    app.post("/notes", response_model=forms.Kept, responses={**UNKNOWN, **SPENT})(api.notes)
+    app.post("/evaluate", response_model=forms.Verdict, responses={**large, **UNKNOWN, **SPENT, **BUSY})(api.evaluate)
+    app.post("/notes", response_model=forms.Kept, responses={**UNKNOWN, **SPENT, **OFTEN, **BUSY})(api.notes)
     app.get("/candidates/{number}", response_model=forms.Candidate, responses=UNKNOWN)(api.candidate)
     app.get("/leaderboard", response_model=list[forms.Ranked])(api.leaderboard)
     app.get("/status", response_model=forms.Status)(api.status)

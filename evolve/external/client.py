@@ -90,7 +90,8 @@ def find_server(archive: Path, run_id: int, warn: Callable[[str], None] = lambda
         answer = call(address, "GET", "/status", timeout_seconds=PING_SECONDS)
     except Unreachable:
         return None
-    return address if answer.status == HTTPStatus.OK and answer.body.get("run") == address.run else None
+    is_it = isinstance(answer.body, dict) and answer.body.get("run") == address.run
+    return address if is_it and answer.status == HTTPStatus.OK else None
 
 
 def call(

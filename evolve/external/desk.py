@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Condition
 
 from db.archive import Archive, utc_now
 from db.records import Note, NoteKind
 from evaluators.model import Evaluation
+from evaluators.problem import Declaration
 from evolve.desk import Draft, Trial, Written
 from evolve.evolution import Evolution
 from evolve.external.allowance import Allowance
@@ -21,7 +21,6 @@ from evolve.external.model import (
     MAX_SUMMARY,
     PROPOSER,
     Asked,
-    Fault,
     HandIn,
     Judged,
     Refused,
@@ -29,38 +28,14 @@ from evolve.external.model import (
     one_line,
 )
 from evolve.external.orders import Orders
+from evolve.external.terms import DONE, MAX_ASKED, MAX_NOTES, OVER, NoteQuota, Terms, busy, crowd
 from evolve.proposal import Proposal
 
 SLOTS = 1_000_000
 """Orders cost nothing while they are open, so that any number may be handed out."""
 
-EXPIRES = timedelta(minutes=30)
-
-OVER = Refused(
-    fault=Fault.OVER,
-    what="nothing more is judged in this sitting, which is over",
-    hint="open orders stay valid; hand in again once the run is served again",
-)
-DONE = "what was asked for is done"
-
 Kept = Future[bool | Refused]
 """Whether a note is in the archive."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How a desk does business.
-
-    Args:
-        expires: how long an order is its asker's alone.
-        judges: how many programs may be judged at the same time; more wait here, so that what the search itself wants
-            to measure gets its turn.
-        once: whether there is nothing to wait for once all requests are answered.
-    """
-
-    judges: int
-    expires: timedelta = EXPIRES
-    once: bool = False
 
 
 class ExternalDesk:
@@ -72,7 +47,7 @@ class ExternalDesk:
     Args:
         archive: where orders are kept.
         run_id: the run.
-        entry: the function that a program defines, for telling which candidate a program repeats.
+        facts: what a program must look like.
         evolution: the search, for what an order says.
         allowance: what is left of the budget.
         terms: how to do business.
@@ -85,7 +60,7 @@ class ExternalDesk:
         self,
         archive: Archive,
         run_id: int,
-        entry: str,
+        facts: Declaration,
         evolution: Evolution,
         allowance: Allowance,
         terms: Terms,
@@ -97,7 +72,8 @@ class ExternalDesk:
         self._allowance = allowance
         self._terms = terms
         self._orders = Orders(archive, run_id, evolution, expires=terms.expires, now=now)
-        self._ledger = Ledger(archive, run_id, entry, allowance)
+        self._ledger = Ledger(archive, run_id, facts, allowance, now)
+        self._quota = NoteQuota(now)
         self._changed = Condition()
         self._asked: deque[Asked] = deque()
         self._waiting: deque[Asked] = deque()
@@ -135,6 +111,8 @@ class ExternalDesk:
         with self._changed:
             if self._over:
                 asked.answer.set_result(self._over)
+            elif len(self._asked) + len(self._waiting) >= MAX_ASKED:
+                asked.answer.set_result(busy(f"{MAX_ASKED} others wait for an order already"))
             else:
                 self._asked.append(asked)
                 self._changed.notify_all()
@@ -149,12 +127,13 @@ class ExternalDesk:
         told = Told(hand_in=hand_in)
         if (earlier := self._ledger.settled_by(hand_in)) is not None:
             return self._known(told, earlier)
-        refused = self._ledger.objection(hand_in)
+        refused = self._over or self._ledger.first_objection(hand_in)
         with self._changed:
-            if refused := refused or self._over:
-                told.answer.set_result(refused)
-            elif key in self._pending:
+            if key in self._pending:
                 return self._pending[key]
+            refused = self._over or refused or crowd((each.hand_in for each in self._told), hand_in.asker)
+            if refused:
+                told.answer.set_result(refused)
             else:
                 self._pending[key] = told
                 self._told.append(told)
@@ -165,8 +144,13 @@ class ExternalDesk:
         """Leave a note for later authors."""
         answer = Kept()
         with self._changed:
-            if self._over:
-                answer.set_result(self._over)
+            refused = self._over or (
+                busy(f"{MAX_NOTES} notes wait already")
+                if len(self._notes) >= MAX_NOTES
+                else self._quota.objection(note.author)
+            )
+            if refused:
+                answer.set_result(refused)
             else:
                 self._notes.append((note, answer))
                 self._changed.notify_all()
@@ -257,6 +241,7 @@ class ExternalDesk:
         self._best, self._is_news = self._evolution.best, True
         if of_search:
             self._judged(number, evaluation)
+        self._turn_away()
 
     def next_trial(self) -> Trial | None:
         """Nobody outside tries programs out: the judge is there for programs that are handed in."""
@@ -267,6 +252,7 @@ class ExternalDesk:
 
     def wind_down(self) -> None:
         """The budget says what is taken, program by program."""
+        self._turn_away()
 
     def cancel(self) -> None:
         """Take nothing more; programs that are not being judged are given back, their orders stay open."""
@@ -283,6 +269,17 @@ class ExternalDesk:
             self._answer(told, OVER)
 
     # ----------------------------------------------------------------------------------------------
+
+    def _turn_away(self) -> None:
+        """Tell those who wait that the budget is spent: after that the driver may not come by again."""
+        if (refused := self._ledger.no_more()) is None:
+            return
+        self._look_at_asked()
+        with self._changed:
+            told = list(self._told)
+            self._told.clear()
+        for one in told:
+            self._answer(one, refused)
 
     def _look_at_asked(self) -> None:
         """Give expired orders to those who ask; the others wait for a draft, or hear that the budget is spent."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from evolve.external.model import ASKER_PATTERN, MAX_NOTE, MAX_PARENTS, MAX_SUMMARY
+from evolve.external.model import ASKER_PATTERN, MAX_NOTE, MAX_PARENTS, MAX_SUMMARY, NOBODY
 
 WAIT_SECONDS = 60.0
 MAX_WAIT_SECONDS = 600.0
@@ -24,10 +24,10 @@ def _storable(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_storable)]
 Asker = Annotated[str, Field(pattern=f"^{ASKER_PATTERN}$", description="Your name: letters, digits, . _ @ -")]
-Wait = Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS, description="How long to wait for the answer, in seconds.")]
+Wait = Annotated[float, Field(strict=True, ge=0, le=MAX_WAIT_SECONDS, description="How long to wait, in seconds.")]
 Note = Annotated[Text, Field(max_length=MAX_NOTE)]
 Summary = Annotated[Text, Field(max_length=MAX_SUMMARY)]
-Count = Annotated[int, Field(ge=0, le=2**31)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**31)]
 
 
 class Form(BaseModel):
@@ -39,7 +39,7 @@ class Form(BaseModel):
 class AskForm(Form):
     """Ask for an order."""
 
-    asker: Asker = "agent"
+    asker: Asker = NOBODY
     wait_seconds: Wait = WAIT_SECONDS
 
 
@@ -48,7 +48,7 @@ class EvaluateForm(Form):
 
     program: Text = Field(description="The whole program, at most 100,000 bytes in UTF-8.")
     ticket: Count | None = Field(default=None, description="The order that it answers; none for a program of your own.")
-    asker: Asker | None = Field(default=None, description="Your name; that of the order if you leave it out.")
+    asker: Asker = Field(default=NOBODY, description="Your name, the one that the order was asked for with.")
     summary: Summary = Field(default="", description="What you changed and why it should help, in one line.")
     hypothesis: Note = Field(default="", description="What you believe or found out; later orders show it to others.")
     paradigm: Summary = Field(default="", description="Name of the approach, if it is a new one.")
@@ -64,7 +64,7 @@ class NoteForm(Form):
     """Leave a note that later orders show."""
 
     text: Note = Field(min_length=1, description="What others should know.")
-    asker: Asker = "agent"
+    asker: Asker = NOBODY
     candidate: Count | None = Field(default=None, description="Which candidate it is about.")
     wait_seconds: Wait = WAIT_SECONDS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -18,6 +19,9 @@ MAX_BODY_BYTES = 800_000
 """A program of the largest size with every character escaped in JSON, and the rest of a request."""
 
 MAX_DRAINED_BYTES = 20 * MAX_BODY_BYTES
+
+HOST = re.compile(r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<name>[^\[\]:]+))(?::(?P<port>[0-9]{1,5}))?")
+"""RFC 9110, section 7.2: a name or an address, that of IPv6 in brackets, and a port if it is not 80."""
 
 OPEN_PATHS = frozenset({"/openapi.json"})
 """What may be read without a token: the description of the interface."""
@@ -37,7 +41,7 @@ class Gate:
 
     def __init__(self, app: App, *, token: str, host: str) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode()
+        self._token = token.encode()
         self._names = {"localhost", host.lower()} | (set() if is_loopback(host) else {socket.gethostname().lower()})
         self._loopback_only = is_loopback(host)
 
@@ -63,11 +67,14 @@ class Gate:
             await self._app(scope, _again(body, receive), send)
 
     def _has_token(self, given: bytes) -> bool:
-        return hmac.compare_digest(given, self._expected)
+        scheme, _, token = given.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(b" "), self._token)
 
     def _is_named(self, header: str) -> bool:
-        name = header.lower()
-        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        found = HOST.fullmatch(header.lower())
+        if found is None or int(found["port"] or 0) > 65_535:
+            return False
+        name = found["literal"] or found["name"]
         if name in self._names:
             return True
         try:

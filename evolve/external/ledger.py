@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from db.archive import Archive
 from db.records import ArchiveError, OrderState, Purpose
 from evaluators.model import Evaluation
+from evaluators.problem import Declaration
 from evaluators.program import ProgramError, normalised_digest
+from evaluators.screen import screen
 from evolve.external.allowance import Allowance
 from evolve.external.model import Fault, HandIn, Refused
 
@@ -21,15 +24,19 @@ class Ledger:
     Args:
         archive: where orders and candidates are.
         run_id: the run.
-        entry: the function that a program defines.
+        facts: what a program must look like.
         allowance: what is left of its budget.
+        now: the clock that orders expire by.
     """
 
-    def __init__(self, archive: Archive, run_id: int, entry: str, allowance: Allowance) -> None:
+    def __init__(
+        self, archive: Archive, run_id: int, facts: Declaration, allowance: Allowance, now: Callable[[], datetime]
+    ) -> None:
         self._archive = archive
         self._run_id = run_id
-        self._entry = entry
+        self._facts = facts
         self._allowance = allowance
+        self._now = now
 
     def settled_by(self, hand_in: HandIn) -> int | None:
         """The candidate that this very hand-in became earlier: who sends the same again gets the same answer."""
@@ -61,6 +68,23 @@ class Ledger:
             )
         return self.no_more()
 
+    def first_objection(self, hand_in: HandIn) -> Refused | None:
+        """Why a program is not even queued; None if nothing speaks against it.
+
+        That an order is somebody else's counts now only: a program that came in time may wait until its order expires.
+        """
+        if refused := self.objection(hand_in) or self._not_yours(hand_in):
+            return refused
+        facts = self._facts
+        reason = screen(
+            hand_in.program,
+            entry=facts.entry,
+            parameters=facts.parameters,
+            allowed_imports=facts.allowed_imports,
+            template=facts.template,
+        )
+        return _unusable(hand_in, f"the program {reason}") if reason else None
+
     def no_more(self) -> Refused | None:
         """Why nothing more is judged in this sitting; None while something is."""
         spent = self._allowance.spent()
@@ -69,18 +93,17 @@ class Ledger:
     def refusal(self, hand_in: HandIn, reason: str) -> Refused:
         """Why the search did not take a program, and which candidate it repeats if that is why."""
         try:
-            same = self._archive.has_digest(self._run_id, normalised_digest(hand_in.program, entry=self._entry))
+            same = self._archive.has_digest(self._run_id, normalised_digest(hand_in.program, entry=self._facts.entry))
         except ProgramError:
             same = None
-        still = "" if hand_in.ticket is None else f"; order {hand_in.ticket} stays open"
         if same is not None:
             return Refused(
                 fault=Fault.DUPLICATE,
                 what=reason,
-                hint=f"hand in a program that does something else{still}",
+                hint=f"hand in a program that does something else{_still_open(hand_in)}",
                 candidate=same,
             )
-        return Refused(fault=Fault.UNUSABLE, what=reason, hint=f"mend the program and hand it in again{still}")
+        return _unusable(hand_in, reason)
 
     def parents(self, hand_in: HandIn, best_seeds: Sequence[int]) -> tuple[int, ...]:
         """Whose child a program is: as its author says, else the order's parent, else the best seed."""
@@ -89,6 +112,18 @@ class Ledger:
         if hand_in.ticket is not None:
             return (self._archive.order(self._run_id, hand_in.ticket).parent,)
         return tuple(best_seeds[:1])
+
+    def _not_yours(self, hand_in: HandIn) -> Refused | None:
+        if hand_in.ticket is None:
+            return None
+        order = self._archive.order(self._run_id, hand_in.ticket)
+        if order.asker == hand_in.asker or order.expires <= self._now():
+            return None
+        return Refused(
+            fault=Fault.NOT_YOURS,
+            what=f"until {order.expires:%H:%M} UTC order {order.ticket} is that of {order.asker}, not {hand_in.asker}",
+            hint=f"give the name that the order was asked for with; else {ASK_AGAIN}",
+        )
 
     def _ticket(self, ticket: int) -> Refused | None:
         try:
@@ -104,6 +139,16 @@ class Ledger:
             hint=ASK_AGAIN,
             candidate=order.number,
         )
+
+
+def _unusable(hand_in: HandIn, reason: str) -> Refused:
+    return Refused(
+        fault=Fault.UNUSABLE, what=reason, hint=f"mend the program and hand it in again{_still_open(hand_in)}"
+    )
+
+
+def _still_open(hand_in: HandIn) -> str:
+    return "" if hand_in.ticket is None else f"; order {hand_in.ticket} stays open"
 
 
 def first_verdict(archive: Archive, run_id: int, number: int) -> Evaluation | None:

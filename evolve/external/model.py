@@ -31,6 +31,9 @@ class Fault(StrEnum):
     UNKNOWN = "unknown"
     SPENT = "spent"
     OVER = "over"
+    NOT_YOURS = "not yours"
+    BUSY = "busy"
+    TOO_MANY = "too many"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,10 @@ class Told:
     hand_in: HandIn
     answer: Future[Judged | Refused] = field(default_factory=Future)
     number: int | None = None
+
+
+NOBODY = "agent"
+"""The asker of who gives no name."""
 
 
 def is_asker(name: str) -> bool:

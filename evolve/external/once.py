@@ -15,8 +15,9 @@ from evaluators.registry import load_problem
 from evolve.config import budget_of, complete
 from evolve.evolution import Evolution
 from evolve.external.allowance import Allowance
-from evolve.external.desk import OVER, ExternalDesk, Terms
+from evolve.external.desk import ExternalDesk
 from evolve.external.model import Asked, Judged, Refused, Sheet, Told
+from evolve.external.terms import OVER, Terms
 from evolve.external.views import Views
 from evolve.runner import Observer
 from evolve.session import open_session
@@ -44,8 +45,8 @@ class Counter:
 
     def desk(self, evolution: Evolution) -> ExternalDesk:
         """The driver's side."""
-        entry = self.problem.declaration.entry
-        return ExternalDesk(self.archive, self.run.id, entry, evolution, self.allowance, self.terms, self.now)
+        facts = self.problem.declaration
+        return ExternalDesk(self.archive, self.run.id, facts, evolution, self.allowance, self.terms, self.now)
 
     @property
     def views(self) -> Views:

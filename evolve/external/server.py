@@ -17,12 +17,15 @@ import uvicorn
 from evolve.config import ConfigError
 from evolve.external.client import Address
 from evolve.external.gate import App, Gate
+from evolve.external.patience import PatientProtocol
 from evolve.external.private import NotPrivateError, read_private, write_private
 
 TOKEN_BYTES = 32
 SHORTEST_TOKEN = 16
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
+BACKLOG = 64
+"""So many connections may be taken at once before one of them is looked at."""
 
 
 def read_or_draw_token(file: str | None) -> str:
@@ -69,7 +72,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(place)
-            listener.listen(256)
+            listener.listen(BACKLOG)
         except OSError as error:
             raise ConfigError(
                 f"cannot listen on {host} port {port}: {error.strerror}\nhint: give another --port, or 0 for a free one"
@@ -95,7 +98,9 @@ def serving(app: App, listener: socket.socket, *, token: str, host: str) -> Iter
     """
     config = uvicorn.Config(
         Gate(app, token=token, host=host),
-        log_level="warning",
+        http=PatientProtocol,
+        backlog=BACKLOG,
+        log_level="error",  # lesser messages are written whenever a stranger sends nonsense
         access_log=False,
         lifespan="off",
         ws="none",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from db.archive import Archive
-from db.records import ArchiveError, Purpose, Standing
+from db.records import Purpose, Standing
 from evaluators.model import Split
 from evaluators.problem import Problem
 from evolve.brief import Brief, Portrait
@@ -18,9 +18,6 @@ from evolve.external.model import Judged, Sheet
 from reports.evaluation import estimate_json, evaluation_json, metrics_json
 
 Json = dict[str, Any]
-
-NOBODY = "agent"
-"""The asker of who gives no name."""
 
 HOW_TO_WORK = """\
 1. POST /ask gives you an order: a ticket, a program to build on and a prompt with all that is known. Read it.
@@ -115,13 +112,6 @@ class Views:
     def holds(self, number: int) -> bool:
         """Whether there is such a candidate."""
         return 0 <= number < self.archive.run_by_id(self.run_id).candidates
-
-    def asker(self, ticket: int | None) -> str:
-        """Who has an order."""
-        try:
-            return NOBODY if ticket is None else self.archive.order(self.run_id, ticket).asker
-        except ArchiveError:
-            return NOBODY
 
     def portrait(self, number: int) -> Json:
         """A candidate with its source and where it stands."""

@@ -181,6 +181,15 @@ def test_with_a_server_the_commands_go_through_it(tmp_path: Path, serve: Serve, 
     assert "90.0" in told.out
     code, _, err = here("tell", "-", "p.py")
     assert (code, "candidate 2 is the same program" in err) == (1, True)
+    (tmp_path / "p.py").write_text(program(0.44))
+    other = json.loads(here("ask", "--asker", "ann", "--json").out)["ticket"]
+    code, _, err = here("tell", str(other), "p.py", "--asker", "bob")
+    assert (code, f"order {other} is that of ann, not bob\nhint: give the name" in err) == (1, True)
+    # A file that others could have written is not believed.
+    file.chmod(0o666)
+    code, _, err = here("ask")
+    assert (code, "warning: " in err, "is ignored" in err, "no server of it answers" in err) == (1, True, True, True)
+    file.chmod(0o600)
     # Nobody else may drive the run meanwhile; without the announcement no server is found.
     hidden = file.rename(tmp_path / "elsewhere.json")
     code, _, err = here("ask")
@@ -199,18 +208,21 @@ def test_with_a_server_the_commands_go_through_it(tmp_path: Path, serve: Serve, 
 def test_open_orders_survive_a_kill_of_the_server(tmp_path: Path, serve: Serve) -> None:
     process, address = serve(TRIVIAL, "--pool", "serial", "--name", "hardy", "--token-file", "token")
     orders = [order_of(address, f"agent-{index}") for index in range(3)]
-    call(address, "POST", "/evaluate", {"ticket": 1, "program": program(0.4)}, timeout_seconds=90)
+    call(address, "POST", "/evaluate", {"ticket": 1, "asker": "agent-0", "program": program(0.4)}, timeout_seconds=90)
     # The second program is on its way when the lights go out.
-    call(address, "POST", "/evaluate", {"ticket": 2, "program": program(0.41), "wait_seconds": 0}, timeout_seconds=90)
+    second_one = {"ticket": 2, "asker": "agent-1", "program": program(0.41)}
+    call(address, "POST", "/evaluate", {**second_one, "wait_seconds": 0}, timeout_seconds=90)
     process.kill()
     process.communicate()
     assert find_server(tmp_path / "evolve.db", 1) is None
     _, again = serve("--pool", "serial", "--token-file", "token", "--evaluations", "400")
     assert again.token == address.token
-    second = call(again, "POST", "/evaluate", {"ticket": 2, "program": program(0.41)}, timeout_seconds=90)
+    second = call(again, "POST", "/evaluate", second_one, timeout_seconds=90)
     while second.status == 202:
-        second = call(again, "POST", "/evaluate", {"ticket": 2, "program": program(0.41)}, timeout_seconds=90)
-    third = call(again, "POST", "/evaluate", {"ticket": 3, "program": program(0.42)}, timeout_seconds=90)
+        second = call(again, "POST", "/evaluate", second_one, timeout_seconds=90)
+    third = call(
+        again, "POST", "/evaluate", {"ticket": 3, "asker": "agent-2", "program": program(0.42)}, timeout_seconds=90
+    )
     assert (second.status, third.status) == (200, 200)
     assert second.body["evaluation"]["score"] == pytest.approx(82)
     with Archive.open(str(tmp_path / "evolve.db")) as archive:

@@ -104,7 +104,7 @@ class House:
     def post(self, path: str, **document: Any) -> Answer:
         return call(self.address, "POST", path, document, timeout_seconds=90)
 
-    def ask(self, asker: str = "tester") -> dict[str, Any]:
+    def ask(self, asker: str = "agent") -> dict[str, Any]:
         answer = self.post("/ask", asker=asker)
         assert answer.status == 200, answer
         return dict(answer.body)

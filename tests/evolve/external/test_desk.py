@@ -28,7 +28,9 @@ def test_many_askers_share_one_budget(house: Any, write_program: Callable[[float
             if asked.status != 200:
                 seen.append(("ask", asked.status, asked.body))
                 continue
-            told = house.post("/evaluate", ticket=asked.body["ticket"], program=write_program(value))
+            told = house.post(
+                "/evaluate", ticket=asked.body["ticket"], program=write_program(value), asker=f"agent-{name}"
+            )
             seen.append(("tell", told.status, told.body | {"ticket": asked.body["ticket"]}))
         return seen
 
@@ -59,7 +61,12 @@ def test_many_askers_share_one_budget(house: Any, write_program: Callable[[float
 def test_programs_that_come_at_once_never_pass_the_budget(house: Any, write_program: Callable[[float], str]) -> None:
     house.start(evaluations="7")  # they come before the starting programs are measured, which go first
     with ThreadPoolExecutor(12) as pool:
-        told = list(pool.map(lambda step: house.post("/evaluate", program=write_program(0.3 + step / 50)), range(12)))
+        told = list(
+            pool.map(
+                lambda step: house.post("/evaluate", program=write_program(0.3 + step / 50), asker=f"agent-{step}"),
+                range(12),
+            )
+        )
     assert sorted({answer.status for answer in told}) == [200, 409]
     assert house.search_is_over.wait(60)
     assert house.spent() == 7
@@ -84,7 +91,12 @@ def test_an_expired_order_goes_to_the_next_who_asks(house: Any, write_program: C
     assert [one["number"] for one in again["inspirations"]] == [one["number"] for one in first["inspirations"]]
     assert house.ask("eve")["ticket"] == second["ticket"]
     assert house.ask("fay")["times"] == 1
-    # Whoever is late may still be the first to hand in; then the other one learns who was quicker.
+    # The order is the other's now, and again anybody's when that one is late too.
+    late = house.post("/evaluate", ticket=first["ticket"], program=write_program(0.4), asker="ann")
+    assert (late.status, "is that of dora, not ann" in late.body["error"]) == (409, True)
+    nameless = house.post("/evaluate", ticket=first["ticket"], program=write_program(0.4))
+    assert (nameless.status, "is that of dora, not agent" in nameless.body["error"]) == (409, True)
+    house.clock.pass_by(minutes=31)
     late = house.post("/evaluate", ticket=first["ticket"], program=write_program(0.4), asker="ann")
     assert late.status == 200
     beaten = house.post("/evaluate", ticket=first["ticket"], program=write_program(0.42), asker="dora")
@@ -106,7 +118,7 @@ def test_who_goes_away_gets_no_order(house: Any) -> None:
 
 def test_orders_outlive_the_sitting(house: Any, write_program: Callable[[float], str]) -> None:
     house.start()
-    order = house.ask("ann")
+    order = house.ask()
     house.stop()
     house.start()
     assert [one["ticket"] for one in house.get("/status")["open_orders"]] == [order["ticket"]]
@@ -117,11 +129,11 @@ def test_an_order_whose_candidate_was_stored_before_a_crash_is_settled(
     house: Any, write_program: Callable[[float], str]
 ) -> None:
     house.start()
-    order = house.ask("ann")
+    order = house.ask()
     house.stop()
     program = write_program(0.4)
     candidate = NewCandidate(
-        number=2, source=program, digest="d" * 64, proposer="external", operator="ann", ticket=order["ticket"]
+        number=2, source=program, digest="d" * 64, proposer="external", operator="agent", ticket=order["ticket"]
     )
     planned = Planned(number=2, purpose=Purpose.SEARCH, split=Split.TRAIN, block=0)
     house.archive.register(house.run.id, candidate, planned)

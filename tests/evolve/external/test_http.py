@@ -44,7 +44,7 @@ def test_an_asker_reads_the_task_takes_an_order_and_gets_a_score(
     assert order["parent"]["source"].startswith('"""Return a constant."""')
     assert order["parent"]["train"]["score"] in (0.0, 40.0)
     assert "order 1" in order["prompt"]
-    told = house.post("/evaluate", ticket=1, program=write_program(0.4), summary="nearer")
+    told = house.post("/evaluate", ticket=1, program=write_program(0.4), asker="ann", summary="nearer")
     assert told.status == 200
     assert told.body["candidate"] == 2
     assert told.body["evaluation"]["outcome"] == "ok"
@@ -97,7 +97,7 @@ def test_a_body_without_an_announced_length_is_bounded_too(lasting_house: Any, c
                 line.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
             line.sendall(b"0\r\n\r\n" if chunks < 100 else b"")
             assert line.recv(12) == b"HTTP/1.1 413"
-    assert lasting_house.get("/status")["phase"] == "open"
+    assert lasting_house.get("/status")["phase"] != "over"
 
 
 def test_refusals_say_why_and_leave_the_order_open(house: Any, write_program: Callable[[float], str]) -> None:
@@ -121,7 +121,7 @@ def test_refusals_say_why_and_leave_the_order_open(house: Any, write_program: Ca
     assert house.spent() > before
     house.stop()
     now = house.archive.run_by_id(house.run.id)
-    assert (now.duplicates, now.unusable) == (1, 2)
+    assert (now.duplicates, now.unusable) == (1, 0)  # what is unusable never reaches the driver
 
 
 def test_the_same_program_sent_again_gets_the_same_answer(house: Any, write_program: Callable[[float], str]) -> None:
@@ -175,7 +175,11 @@ def test_notes_reach_the_next_author(house: Any, write_program: Callable[[float]
         ("/evaluate", {"program": "\ud800"}),
         ("/evaluate", {"program": "x", "parents": list(range(50))}),
         ("/evaluate", {"program": "x", "ticket": 10**30}),
+        ("/evaluate", {"program": "x", "ticket": True}),
+        ("/evaluate", {"program": "x", "ticket": "1"}),
+        ("/evaluate", {"program": "x", "wait_seconds": True}),
         ("/notes", {"text": ""}),
+        ("/notes", {"text": " \n\u202e\u200b"}),
     ],
 )
 def test_a_malformed_request_is_explained(lasting_house: Any, path: str, document: dict[str, Any]) -> None:

@@ -54,6 +54,11 @@ def knock(listening_on: str, named: str) -> int:
         ("0.0.0.0", "evil.example", 421),
         ("judge.example", "judge.example:80", 200),
         ("judge.example", "judge.example.evil.example", 421),
+        ("127.0.0.1", "127.0.0.1:99999", 421),
+        ("127.0.0.1", "127.0.0.1:80:80", 421),
+        ("127.0.0.1", "localhost:x", 421),
+        ("127.0.0.1", "[::1]x", 421),
+        ("127.0.0.1", "[::1", 421),
     ],
 )
 def test_only_requests_that_name_the_server_come_in(listening_on: str, named: str, status: int) -> None:
