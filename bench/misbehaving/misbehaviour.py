@@ -55,8 +55,8 @@ HABITS = (
     "reasoning",
     "hidden_reasoning",
 )
-"""Further commands: no fault; a 429 with a date; a dropped connection; silence amid an answer; a small context; a stream
-that ends without a word; a small limit of answers; a stream that is none; a tool call; reasoning that is shown;
+"""Further commands: no fault; a 429 with a date; a dropped connection; silence amid an answer; a small context; a
+stream that ends without a word; a small limit of answers; a stream that is none; a tool call; reasoning that is shown;
 reasoning that only the total counts.
 """
 
