@@ -59,6 +59,8 @@ def _who_writes(record: RunRecord, why: str) -> str:
     settings = complete(record.config)
     if settings["proposer"] == "operators":
         return f"candidates come from the built-in operators ({why}); models write with --model or a key, see --help"
+    if settings["proposer"] == "external":
+        return "candidates come from outside"
     if settings["proposer"] == "replay":
         return f"candidates are those of run {settings['replay']}, on the same workloads"
     where = f"{settings['model']} at {settings['base_url'] or 'OpenAI'}"

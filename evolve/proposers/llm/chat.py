@@ -100,10 +100,7 @@ class _Failure:
 
 @dataclass(slots=True, kw_only=True)
 class _Request:
-    """What is asked, and what was learned about it on the way.
-
-    ``room`` is what a context leaves for the answer; ``in_one_piece`` asks for an answer that is no stream.
-    """
+    """What is asked; ``room`` is what a context leaves for the answer, ``in_one_piece`` asks for no stream."""
 
     model: Model
     turns: tuple[Turn, ...]
