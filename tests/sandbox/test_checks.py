@@ -15,6 +15,7 @@ import pytest
 
 import sandbox as room
 from sandbox import Ending, Execution, Limits, Sandbox, session, wire
+from sandbox.brake import Brake
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 TOKEN = "0" * 16
@@ -125,6 +126,9 @@ def second_call(program: str, limits: Limits, pause_seconds: float) -> Execution
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_forgery_is_refused_and_would_not_be_without_the_check(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program, limits, pause_seconds, take_away = CHECKS[name]
+    if name == "unsolicited bytes":
+        # Held between two calls it mostly gets no word in: then the brake has stopped it, not this check.
+        monkeypatch.setattr(Brake, "hold", lambda self, deadline: None)
     result = second_call(program, limits, pause_seconds)
     assert result.ending is Ending.VIOLATION, result
     take_away(monkeypatch)
