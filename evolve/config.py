@@ -26,6 +26,9 @@ TRUSTED_ONLY = frozenset({"base_url", "api_key_file", "models_file"})
 MODEL_LIMITS = ("tokens", "cost")
 """Limits that mean something only where language models write."""
 
+LIMITS = ("evaluations", "time", *MODEL_LIMITS)
+"""Whatever ends a run."""
+
 
 class ConfigError(ValueError):
     """A setting is unknown or has a value that it cannot have; the message says where and how to mend it."""
@@ -50,8 +53,8 @@ class Config:
 def budget_of(values: Mapping[str, Any]) -> Budget:
     """The budget in resolved settings."""
     evaluations, seconds = values["evaluations"], values["time"]
-    limits = ("evaluations", "time", *(MODEL_LIMITS if values["proposer"] == "llm" else ()))
-    limited = any(values[key] is not None for key in limits)
+    by_models = values["proposer"] == "llm"
+    limited = any(values[key] is not None for key in LIMITS if by_models or key not in MODEL_LIMITS)
     if not limited and values["proposer"] in {"operators", "llm"}:
         seconds = parse_duration(DEFAULT_TIME)
     return Budget(evaluations=evaluations, seconds=seconds, tokens=values["tokens"], cost=values["cost"])

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -112,6 +112,12 @@ def open_archive(url: str) -> Archive:
     from db.archive import Archive
 
     return Archive.open(url)
+
+
+def caps_text(settings: Mapping[str, Any]) -> str:
+    """What language models may use at most, such as ``9,000 tokens and $2.00``; empty without a cap."""
+    caps = [f"{settings['tokens']:,} tokens"] if settings["tokens"] else []
+    return " and ".join([*caps, *([f"${settings['cost']:.2f}"] if settings["cost"] else [])])
 
 
 def candidate_number(run: RunRecord, text: str) -> int:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.budget import parse_duration
-from evolve.cli.running import LIMITS, REPEATABLE, check_sandbox
-from evolve.config import environment, resolve
+from evolve.cli.running import REPEATABLE, check_sandbox
+from evolve.config import LIMITS, environment, resolve
 from evolve.settings import DEFAULT_TIER
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evolve.cli.common import show
+from evolve.cli.common import caps_text, show
 from evolve.config import Config
 from evolve.settings import SETTINGS
 
@@ -39,14 +39,11 @@ def _cost(problem: Problem, config: Config) -> list[str]:
         return ["cost: none (no model is called)"]
     from evolve.config import environment
     from evolve.proposers.llm.estimates import candidate_cost
-    from evolve.proposers.llm.setup import models_of, prepare_models
+    from evolve.proposers.llm.setup import prepare_models
 
     settings = dict(config.values)
-    prepare_models(settings, environment())
-    models = models_of(settings, environment())
-    caps = [f"{settings['tokens']:,} tokens"] if settings["tokens"] else []
-    caps += [f"${settings['cost']:.2f}"] if settings["cost"] else []
-    lines = [f"models: {' and '.join(caps) or 'no cap of tokens or cost'}"]
+    models = prepare_models(settings, environment())
+    lines = [f"models: {caps_text(settings) or 'no cap of tokens or cost'}"]
     return lines + [f"  {candidate_cost(problem, model)}" for model in models]
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evolve.cli.common import DB_OPTION, console, interruptible, open_archive
-from evolve.config import complete, environment, resolve
+from evolve.cli.common import DB_OPTION, caps_text, console, interruptible, open_archive
+from evolve.config import LIMITS, complete, environment, resolve
 from evolve.settings import DEFAULT_DB, DEFAULT_TIER, SETTINGS
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ NOTHING_FEASIBLE = 3
 
 REPEATABLE = ("workers", "pool", "require_sandbox")
 """Settings that may differ from sitting to sitting."""
-
-LIMITS = ("evaluations", "time", "tokens", "cost")
 
 RESUMABLE = (*LIMITS, *REPEATABLE, "concurrency", "base_url", "api_key_file", "models_file", "prices_file")
 """Those that a resumed search takes, for good: a larger budget, another address of the models' server."""
@@ -66,10 +64,9 @@ def _who_writes(record: RunRecord, why: str) -> str:
     where = f"{settings['model']} at {settings['base_url'] or 'OpenAI'}"
     if settings["models_file"]:
         where = f"the models in {settings['models_file']}"
-    caps = [f"{settings['tokens']:,} tokens"] if settings["tokens"] else []
-    caps += [f"${settings['cost']:.2f}"] if settings["cost"] else []
+    caps = caps_text(settings)
     return f"candidates come from {where} ({why}), {'agentic, ' if settings['agentic'] else ''}" + (
-        f"for at most {' and '.join(caps)}" if caps else "without a cap of tokens or cost"
+        f"for at most {caps}" if caps else "without a cap of tokens or cost"
     )
 
 

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from evolve.config import ConfigError
+from evolve.config import KEY_VARIABLE, URL_VARIABLE, ConfigError
 from evolve.proposers.llm.prices import Price, parse_price, price_of
 from evolve.settings import did_you_mean
 
 NO_KEY = "none"
 """Sent as the key to servers that ask for none: the client insists on one."""
 
-KEY_VARIABLE = "OPENAI_API_KEY"
-URL_VARIABLE = "OPENAI_BASE_URL"
 
 _RESERVED = ("model", "messages", "stream", "stream_options", "n", "tools", "max_tokens", "max_completion_tokens")
 
@@ -167,14 +165,7 @@ def _key(table: Mapping[str, Any], where: str, environ: Mapping[str, str], *, mu
     if "api_key_env" in table and "api_key_file" in table:
         raise ConfigError(f"{where}: api_key_env and api_key_file\nhint: keep one of them")
     if "api_key_file" in table:
-        path = Path(str(table["api_key_file"])).expanduser()
-        try:
-            key = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{where}: cannot read the key in {path}\nhint: check api_key_file") from error
-        if not key or re.search(r"\s", key):
-            raise ConfigError(f"{where}: {path} holds no key\nhint: it must hold the key and nothing else")
-        return key
+        return read_key(Path(str(table["api_key_file"])).expanduser(), "api_key_file", f"{where}: ")
     variable = table.get("api_key_env") or ("" if own_server else KEY_VARIABLE)
     key = environ.get(str(variable), "").strip()
     if not key and (must or "api_key_env" in table):
@@ -182,6 +173,21 @@ def _key(table: Mapping[str, Any], where: str, environ: Mapping[str, str], *, mu
             f"{where}: the environment has no {variable}\nhint: export {variable}=..., or name api_key_file"
         )
     return key or NO_KEY
+
+
+def read_key(path: Path, setting: str, where: str = "") -> str:
+    """The key in a file that a setting names; ``where`` begins an error's text.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds something else.
+    """
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}cannot read the key in {path}\nhint: check {setting}") from error
+    if not key or re.search(r"\s", key):
+        raise ConfigError(f"{where}{path} holds no key\nhint: it must hold the key and nothing else")
+    return key
 
 
 def _price(name: str, base_url: str | None, own_prices: Mapping[str, Price] | None) -> Price | None:

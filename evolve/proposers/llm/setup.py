@@ -10,14 +10,14 @@ from typing import Any
 
 from db.archive import Archive
 from db.records import CallResult, NewCall, RunRecord
-from evolve.config import KEY_VARIABLE, ConfigError
+from evolve.config import KEY_VARIABLE, LIMITS, ConfigError
 from evolve.evolution import Evolution
 from evolve.proposers.llm.agent import Agent, ArchiveLibrary
 from evolve.proposers.llm.arms import WeightedArms
 from evolve.proposers.llm.chat import Chat, list_models
 from evolve.proposers.llm.desk import LlmDesk, Memory
 from evolve.proposers.llm.errors import ProviderError
-from evolve.proposers.llm.models import NO_KEY, Model, named_models, read_models
+from evolve.proposers.llm.models import NO_KEY, Model, named_models, read_key, read_models
 from evolve.proposers.llm.prices import Price, read_prices
 from evolve.proposers.llm.scrub import Scrubber
 from evolve.proposers.llm.trials import Trials
@@ -48,7 +48,7 @@ class ArchiveLedger:
         self._archive.finish_call(call_id, result)
 
 
-def prepare_models(settings: dict[str, Any], environ: Mapping[str, str]) -> None:
+def prepare_models(settings: dict[str, Any], environ: Mapping[str, str]) -> tuple[Model, ...]:
     """Settle which models a new run uses and, where no limit is given, what it may cost; in place.
 
     Raises:
@@ -59,10 +59,10 @@ def prepare_models(settings: dict[str, Any], environ: Mapping[str, str]) -> None
             settings[key] = str(Path(settings[key]).expanduser().resolve())
     if settings["model"] is None and settings["models_file"] is None:
         settings["model"] = _offered(settings["base_url"], server_key(settings, environ))
-    limits = ("evaluations", "time", "tokens", "cost")
     models = models_of(settings, environ)
-    if all(settings[key] is None for key in limits) and all(model.price is not None for model in models):
+    if all(settings[key] is None for key in LIMITS) and all(model.price is not None for model in models):
         settings["cost"] = DEFAULT_COST
+    return models
 
 
 def models_of(settings: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Model, ...]:
@@ -163,14 +163,7 @@ def server_key(settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
         ConfigError: the file cannot be read, or OpenAI itself is meant and there is no key.
     """
     if settings["api_key_file"] is not None:
-        path = Path(settings["api_key_file"])
-        try:
-            key = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read a key from {path}\nhint: check --api-key-file") from error
-        if not key or len(key.split()) != 1:
-            raise ConfigError(f"{path} holds no key\nhint: it must hold the key and nothing else")
-        return key
+        return read_key(Path(settings["api_key_file"]), "--api-key-file")
     key = environ.get(KEY_VARIABLE, "").strip()
     if not key and settings["base_url"] is None:
         raise ConfigError(
