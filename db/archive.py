@@ -11,6 +11,7 @@ from types import TracebackType
 
 from sqlalchemy import insert, literal, select, true, update
 
+from db.arms import Arms
 from db.calls import Calls
 from db.locks import driver_lock
 from db.notes import Notes
@@ -41,8 +42,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Archive(Calls, Notes, Orders):
-    """Runs, candidates, evaluations, calls of language models, notes and orders in one database file.
+class Archive(Arms, Calls, Notes, Orders):
+    """Runs, candidates, evaluations, arms, calls of language models, notes and orders in one database file.
 
     Every change is one transaction: it is stored as a whole when the method returns, and not at all if it
     raises or the process dies. One process writes, from any of its threads, while any number read. Reading

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, update
 
-from db.parts import Part, no_run, require_run
+from db.parts import Part, check_amounts, no_run, require_run
 from db.records import ArchiveError, CallRecord, CallResult, CallState, Message, NewCall, Usage
 from db.schema import calls, messages, runs
 from db.texts import read_texts, write_texts
@@ -34,7 +34,7 @@ class Calls(Part):
         Raises:
             ArchiveError: there is no such run, or what the call holds is no amount.
         """
-        _check_amounts("the call to be begun", call.held_cost, {"held_tokens": call.held_tokens})
+        check_amounts("the call to be begun", call.held_cost, {"held_tokens": call.held_tokens})
         with self._store.writing() as connection:
             if connection.execute(_COUNT_CALL, {"run": run_id}).rowcount == 0:
                 raise no_run(run_id)
@@ -67,7 +67,7 @@ class Calls(Part):
             "reasoning_tokens": usage.reasoning_tokens,
             "cached_tokens": usage.cached_tokens,
         }
-        _check_amounts(f"call {call_id}", result.cost, tokens)
+        check_amounts(f"call {call_id}", result.cost, tokens)
         with self._store.writing() as connection:
             end = {
                 "call": call_id,
@@ -128,14 +128,6 @@ class Calls(Part):
         with self._store.reading() as connection:
             require_run(connection, run_id)
             return _read_calls(connection, wanted, latest)
-
-
-def _check_amounts(what: str, cost: float | None, tokens: dict[str, int]) -> None:
-    for name, count in tokens.items():
-        if count < 0:
-            raise ArchiveError(f"{what}: {name} is {count}; tokens are counted from 0")
-    if cost is not None and not 0.0 <= cost < math.inf:
-        raise ArchiveError(f"{what}: a cost of {cost} US dollars; give a finite amount, or None for an unknown price")
 
 
 def _write_messages(connection: Connection, call_id: int, said: tuple[Message, ...]) -> None:

@@ -1,8 +1,9 @@
-"""What the parts of an archive share: the open file, the clock, and how a missing run or candidate is named."""
+"""What the parts of an archive share: the file, the clock, amounts, how a missing run or candidate is named."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, exists, select
@@ -18,6 +19,15 @@ class Part:
     def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
+
+
+def check_amounts(what: str, cost: float | None, tokens: Mapping[str, int]) -> None:
+    """Refuse what cannot be charged: fewer than no tokens, a cost that is no amount."""
+    for name, count in tokens.items():
+        if count < 0:
+            raise ArchiveError(f"{what}: {name} is {count}; tokens are counted from 0")
+    if cost is not None and not 0.0 <= cost < math.inf:
+        raise ArchiveError(f"{what}: a cost of {cost} US dollars; give a finite amount, or None for an unknown price")
 
 
 def no_run(run_id: int) -> ArchiveError:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from db.records import (
     ArchiveError,
+    ArmKey,
     CandidateRecord,
     EvaluationRecord,
     Planned,
     Purpose,
     RunRecord,
     Standing,
+    VainPulls,
 )
 from db.schema import (
     candidates,
@@ -66,6 +69,10 @@ def read_runs(connection: Connection, wanted: ColumnElement[bool], limit: int | 
             calls=row.calls,
             tokens=row.tokens,
             cost=row.cost,
+            played_workloads=row.played_workloads,
+            played_seconds=row.played_seconds,
+            spared_workloads=row.spared_workloads,
+            spared_seconds=row.spared_seconds,
             best=row.best_number,
             best_split=row.best_split,
             counts=dict(counts[row.id]),
@@ -94,9 +101,21 @@ def read_candidates(connection: Connection, run_id: int, numbers: Numbers) -> di
             note=row.note,
             created=row.created,
             ticket=row.ticket,
+            arm=None if row.arm is None else _arm_key(row.arm),
+            refused=tuple(
+                VainPulls(arm=_arm_key(parts), times=times, tokens=tokens, cost=float(cost))
+                for *parts, times, tokens, cost in row.refused or ()
+            ),
+            tokens=row.tokens,
+            cost=row.cost,
         )
         for row in rows
     }
+
+
+def _arm_key(parts: Sequence[str]) -> ArmKey:
+    proposer, operator, model, selector = parts
+    return proposer, operator, model, selector
 
 
 def _read_parents(connection: Connection, run_id: int, numbers: Numbers) -> defaultdict[int, list[int]]:
@@ -170,6 +189,7 @@ def _evaluation_record(row: AnyRow, results: tuple[WorkloadResult, ...], figures
             seconds=row.seconds,
             host=row.facts,
             log=row.log,
+            spared=row.spared,
         )
     return EvaluationRecord(
         id=row.id,

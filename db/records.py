@@ -10,6 +10,9 @@ from enum import StrEnum
 from evaluators.model import Evaluation, Outcome, Split
 from evaluators.statistics import Estimate
 
+ArmKey = tuple[str, str, str, str]
+"""What tells one arm of a search from another: proposer, operator, model, selector; "" for a part that it lacks."""
+
 
 class ArchiveError(RuntimeError):
     """The archive cannot do what was asked; the message says what, where and how to mend it."""
@@ -53,8 +56,11 @@ class RunRecord:
     without zeros; ``candidates`` is how many were registered, and so the next candidate's number;
     ``duplicates`` and ``unusable`` count proposals that cost no evaluation; ``calls`` is how many calls of
     language models were begun, ``tokens`` and ``cost`` (US dollars) what the ended ones are charged with, a call
-    of an unknown price adding nothing to ``cost``; ``best`` is the number of the candidate currently called best
-    and ``best_split`` the split that says so.
+    of an unknown price adding nothing to ``cost``; ``played_workloads`` and ``played_seconds`` are how many workloads
+    were finished and how long their evaluations took in sum, ``spared_workloads`` how many were not played because the
+    candidate was out of the race, and ``spared_seconds`` what they would have taken at each evaluation's own mean,
+    all of them without final measurements; ``best`` is the number of the candidate currently called best and
+    ``best_split`` the split that says so.
     """
 
     id: int
@@ -72,9 +78,23 @@ class RunRecord:
     calls: int
     tokens: int
     cost: float
+    played_workloads: int
+    played_seconds: float
+    spared_workloads: int
+    spared_seconds: float
     best: int | None
     best_split: Split | None
     counts: Mapping[Purpose, Mapping[Outcome, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VainPulls:
+    """Pulls of one arm of which no candidate came: how often, and the tokens and US dollars that they took in all."""
+
+    arm: ArmKey
+    times: int
+    tokens: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +110,10 @@ class NewCandidate:
         parents: numbers of the candidates it was made from, the main parent first.
         note: free text such as a one-line description of the change.
         ticket: the draft that it came of, by which its calls of language models are found; None if it had none.
+        arm: the arm that was pulled for it; None where the search had no arms.
+        refused: what was pulled in vain since the candidate before it.
+        tokens: what language models read and wrote for it.
+        cost: what that cost in US dollars, as far as the price is known.
     """
 
     number: int
@@ -100,11 +124,15 @@ class NewCandidate:
     parents: tuple[int, ...] = ()
     note: str = ""
     ticket: int | None = None
+    arm: ArmKey | None = None
+    refused: tuple[VainPulls, ...] = ()
+    tokens: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateRecord:
-    """A candidate as the archive knows it."""
+    """A candidate as the archive knows it; see `NewCandidate`."""
 
     run_id: int
     number: int
@@ -116,6 +144,50 @@ class CandidateRecord:
     note: str
     created: datetime
     ticket: int | None = None
+    arm: ArmKey | None = None
+    refused: tuple[VainPulls, ...] = ()
+    tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRecord:
+    """What a search knows of one of its arms.
+
+    Args:
+        arm: which one.
+        pulls: how often it was pulled, those in vain and those under way included.
+        in_flight: pulls under way.
+        candidates: its candidates that were judged.
+        ok: of these, the ones that got a score.
+        improved: of these, the ones that are better than their parent beyond noise.
+        weight: discounted number of these.
+        reward: their discounted mean reward, 0 to 1.
+        cost: discounted mean share of the budget that a pull takes, 0 to 1.
+        seconds: wall time of judging them, in sum.
+        tokens: what language models read and wrote for it, in sum.
+        usd: what that cost in US dollars, as far as prices are known.
+        index: what it is chosen by, the highest first; infinite for one that must be tried.
+    """
+
+    arm: ArmKey
+    pulls: int
+    in_flight: int
+    candidates: int
+    ok: int
+    improved: int
+    weight: float
+    reward: float
+    cost: float
+    seconds: float
+    tokens: int
+    usd: float
+    index: float
+
+    @property
+    def name(self) -> str:
+        """The parts of its key, with the empty ones left out."""
+        return " ".join(part for part in self.arm if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from db.records import CallState, NoteKind, OrderState, Purpose, RunStatus
 from evaluators.model import Outcome, Split
 
 APPLICATION = "evolve"
-VERSION = 3
+VERSION = 4
 
 METADATA = MetaData()
 
@@ -62,6 +62,10 @@ runs = Table(
     Column("tokens", Integer, nullable=False, server_default=text("0")),
     Column("cost", Exact, nullable=False, server_default=text("0.0")),
     Column("tickets", Integer, nullable=False, server_default=text("0")),
+    Column("played_workloads", Integer, nullable=False, server_default=text("0")),
+    Column("played_seconds", Exact, nullable=False, server_default=text("0.0")),
+    Column("spared_workloads", Integer, nullable=False, server_default=text("0")),
+    Column("spared_seconds", Exact, nullable=False, server_default=text("0.0")),
 )
 
 programs = Table(
@@ -83,6 +87,10 @@ candidates = Table(
     Column("note", GuestText, nullable=False),
     Column("created", UtcDateTime, nullable=False),
     Column("ticket", Integer),
+    Column("arm", JSON(none_as_null=True)),
+    Column("refused", JSON(none_as_null=True)),
+    Column("tokens", Integer, nullable=False, server_default=text("0")),
+    Column("cost", Exact, nullable=False, server_default=text("0.0")),
     UniqueConstraint("run_id", "digest"),
     **CLUSTERED,
 )
@@ -135,6 +143,7 @@ evaluations = Table(
     Column("host_id", ForeignKey(hosts.c.id)),
     Column("reason", GuestText),
     Column("log", GuestText),
+    Column("spared", Integer, nullable=False, server_default=text("0")),
     _of_candidate("number"),
     UniqueConstraint("run_id", "sequence"),
     Index("evaluations_by_candidate", "run_id", "number"),
@@ -184,6 +193,29 @@ _board = (standings.c.run_id, standings.c.split)
 Index("standings_by_low", *_board, standings.c.low.desc(), standings.c.number)
 Index("standings_by_mean", *_board, standings.c.mean.desc(), standings.c.number)
 
+
+arms = Table(
+    "arms",
+    METADATA,
+    Column("run_id", ForeignKey(runs.c.id), primary_key=True),
+    Column("proposer", GuestText, primary_key=True),
+    Column("operator", GuestText, primary_key=True),
+    Column("model", GuestText, primary_key=True),
+    Column("selector", GuestText, primary_key=True),
+    Column("pulls", Integer, nullable=False),
+    Column("in_flight", Integer, nullable=False),
+    Column("candidates", Integer, nullable=False),
+    Column("ok", Integer, nullable=False),
+    Column("improved", Integer, nullable=False),
+    Column("weight", Exact, nullable=False),
+    Column("reward", Exact, nullable=False),
+    Column("cost", Exact, nullable=False),
+    Column("seconds", Exact, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("usd", Exact, nullable=False),
+    Column("index", Exact, nullable=False),
+    **CLUSTERED,
+)
 
 outcome_counts = Table(
     "outcome_counts",

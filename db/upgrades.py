@@ -91,5 +91,51 @@ _CALLS_NOTES_ORDERS = (
     "CREATE INDEX orders_by_state ON orders (run_id, state, ticket)",
 )
 
-UPGRADES = {1: _STRATA, 2: _CALLS_NOTES_ORDERS}
+_ARMS_AND_RACING = (
+    "ALTER TABLE candidates ADD COLUMN arm JSON",
+    "ALTER TABLE candidates ADD COLUMN refused JSON",
+    "ALTER TABLE candidates ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE candidates ADD COLUMN cost DOUBLE_BLOB NOT NULL DEFAULT 0.0",
+    "UPDATE candidates SET cost = 0.0",  # for the reason given above
+    "ALTER TABLE evaluations ADD COLUMN spared INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN played_workloads INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN played_seconds DOUBLE_BLOB NOT NULL DEFAULT 0.0",
+    "ALTER TABLE runs ADD COLUMN spared_workloads INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN spared_seconds DOUBLE_BLOB NOT NULL DEFAULT 0.0",
+    """
+    UPDATE runs SET
+        played_workloads = (
+            SELECT count(*) FROM evaluations JOIN samples ON samples.evaluation_id = evaluations.id
+            WHERE evaluations.run_id = runs.id AND evaluations.purpose != 'final'
+        ),
+        played_seconds = (
+            SELECT total(seconds) FROM evaluations WHERE run_id = runs.id AND purpose != 'final'
+        ),
+        spared_seconds = 0.0
+    """,
+    """
+    CREATE TABLE arms (
+        run_id INTEGER NOT NULL REFERENCES runs (id),
+        proposer TEXT NOT NULL,
+        operator TEXT NOT NULL,
+        model TEXT NOT NULL,
+        selector TEXT NOT NULL,
+        pulls INTEGER NOT NULL,
+        in_flight INTEGER NOT NULL,
+        candidates INTEGER NOT NULL,
+        ok INTEGER NOT NULL,
+        improved INTEGER NOT NULL,
+        weight DOUBLE_BLOB NOT NULL,
+        reward DOUBLE_BLOB NOT NULL,
+        cost DOUBLE_BLOB NOT NULL,
+        seconds DOUBLE_BLOB NOT NULL,
+        tokens INTEGER NOT NULL,
+        usd DOUBLE_BLOB NOT NULL,
+        "index" DOUBLE_BLOB NOT NULL,
+        PRIMARY KEY (run_id, proposer, operator, model, selector)
+    ) WITHOUT ROWID
+    """,
+)
+
+UPGRADES = {1: _STRATA, 2: _CALLS_NOTES_ORDERS, 3: _ARMS_AND_RACING}
 """Statements by the version that they start from."""

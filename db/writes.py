@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from db.records import ArchiveError, NewCandidate, Planned
+from db.parts import check_amounts
+from db.records import ArchiveError, NewCandidate, Planned, Purpose
 from db.schema import (
     candidates,
     evaluations,
@@ -78,10 +79,14 @@ _PLAN = (
     )
     .where(evaluations.c.id == bindparam("evaluation"))
 )
+_RACED = ("played_workloads", "played_seconds", "spared_workloads", "spared_seconds")
 _NEXT_SEQUENCE = (
     update(runs)
     .where(runs.c.id == bindparam("run"))
-    .values(recorded=runs.c.recorded + 1)
+    .values(
+        recorded=runs.c.recorded + 1,
+        **{name: runs.c[name] + bindparam(f"more_{name}") for name in _RACED},
+    )
     .returning(runs.c.recorded - 1)
 )
 _ADD_VERDICT = update(evaluations).where(evaluations.c.id == bindparam("evaluation"), evaluations.c.sequence.is_(None))
@@ -127,8 +132,10 @@ def write_candidate(
     """Store a program (unless known), the candidate, its parents and the proposals thrown away before it.
 
     Raises:
-        ArchiveError: its number is not the run's next, its digest is taken, or a parent is unknown.
+        ArchiveError: its number is not the run's next, its digest is taken, a parent is unknown, or what it used is no
+            amount.
     """
+    check_amounts(f"candidate {new.number}", new.cost, {"tokens": new.tokens})
     values = {"run": run_id, "expected": new.number, **_discarded_values(discarded)}
     if connection.execute(_COUNT_CANDIDATE, values).rowcount != 1:
         following = connection.scalar(select(runs.c.candidates).where(runs.c.id == run_id))
@@ -151,6 +158,10 @@ def write_candidate(
         "note": new.note,
         "created": now,
         "ticket": new.ticket,
+        "arm": new.arm,
+        "refused": [[*one.arm, one.times, one.tokens, one.cost] for one in new.refused] or None,
+        "tokens": new.tokens,
+        "cost": float(new.cost),
     }
     try:
         connection.execute(_ADD_CANDIDATE, row)
@@ -224,7 +235,7 @@ def write_verdict(connection: Connection, evaluation_id: int, verdict: Evaluatio
     if plan is None:
         raise ArchiveError(f"no evaluation with id {evaluation_id} was planned here; register or plan it first")
     _check_verdict(evaluation_id, plan, verdict)
-    sequence = connection.scalar(_NEXT_SEQUENCE, {"run": plan.run_id})
+    sequence = connection.scalar(_NEXT_SEQUENCE, {"run": plan.run_id, **_raced(plan.purpose, verdict)})
     added = connection.execute(
         _ADD_VERDICT,
         {
@@ -241,6 +252,7 @@ def write_verdict(connection: Connection, evaluation_id: int, verdict: Evaluatio
             "host_id": host_id,
             "reason": verdict.reason,
             "log": verdict.log,
+            "spared": verdict.spared,
         },
     ).rowcount
     if plan.sequence is not None or added != 1 or sequence is None:
@@ -266,6 +278,16 @@ def _check_verdict(evaluation_id: int, plan: Row[*tuple[Any, ...]], verdict: Eva
     for name, value in {**verdict.metrics, "seconds": verdict.seconds}.items():
         if not math.isfinite(value):
             raise ArchiveError(f"evaluation {evaluation_id}: {name} is {value}; the judge must give finite numbers")
+
+
+def _raced(purpose: Purpose, verdict: Evaluation) -> dict[str, float]:
+    """What a verdict adds to its run's counters of workloads; a final measurement is no part of the race."""
+    counted = (0, 0.0, 0, 0.0)
+    if purpose is not Purpose.FINAL:
+        seconds = float(verdict.seconds)
+        mean_seconds = seconds / verdict.n if verdict.n else 0.0
+        counted = (verdict.n, seconds, verdict.spared, verdict.spared * mean_seconds)
+    return {f"more_{name}": value for name, value in zip(_RACED, counted, strict=True)}
 
 
 def _write_samples(connection: Connection, evaluation_id: int, verdict: Evaluation) -> None:

@@ -2,6 +2,6 @@
 
 May import: `db`, `evaluators`, rich. Returns renderables and text; only the command line prints.
 A returned ``str`` is finished text: write it as it is, not through rich's markup.
-Names: `formats.render`, `leaderboard.leaderboard`, `evaluation.evaluation_view`, `live.live_view`,
+Names: `formats.render`, `leaderboard.leaderboard`, `arms.arms_table`, `evaluation.evaluation_view`, `live.live_view`,
 `export.export_module`.
 """

@@ -11,9 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from db.records import RunRecord, Standing
+from db.records import ArmRecord, RunRecord, Standing
 from evaluators.model import Split
 from evaluators.statistics import Estimate
+from reports.arms import WithArms, spared_text
 from reports.formats import Column, Listing, Row
 from reports.leaderboard import made, outcome_words, repeats, tally
 from reports.lineage import Step
@@ -21,6 +22,7 @@ from reports.text import count, duration, estimate_text, one_line, points, signe
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _TOP = 5
+_FRAME_LINES = 3  # the frame's two, and the one that the cursor stands in
 _GAUGE_CELLS = 40
 _GAUGE_FRAME = "baseline 0 ├{}┤ 100 reference"
 
@@ -97,6 +99,7 @@ def live_view(
     scale: str,
     seed: Standing | None = None,
     ancestry: Sequence[Step] = (),
+    arms: Sequence[ArmRecord] = (),
 ) -> RenderableType:
     """The whole view; right from 40 columns on, and without colour.
 
@@ -107,6 +110,7 @@ def live_view(
         scale: what 0 and 100 mean.
         seed: the best unmodified seed, to compare with.
         ancestry: the best candidate's lineage, itself first (`reports.lineage.lineage`), drawn as a curve.
+        arms: what its bandit pulls (`Archive.arms`), shown where the terminal is high enough.
     """
     parts: list[RenderableType] = [_budget(progress), Text("")]
     parts += _best(run, best_of(run, standings), seed)
@@ -115,10 +119,13 @@ def live_view(
     if curve:
         parts.append(Text(curve, no_wrap=True, overflow="ellipsis"))
     parts += [Text(""), Text(_tally(run)), Text(_discarded(run))]
+    if spared_text(run):
+        parts.append(Text(spared_text(run)))
     if standings:
         parts += [Text(""), _leaders(run, standings[:_TOP])]
     title = Text(f"evolve {run.problem} · {one_line(run.name, limit=40)} · {progress.phase}", style="bold")
-    return Panel(Group(*parts), title=title, title_align="left", padding=(0, 1))
+    view = WithArms(view=Group(*parts), records=arms, margin=_FRAME_LINES)
+    return Panel(view, title=title, title_align="left", padding=(0, 1))
 
 
 def _used(progress: Progress) -> tuple[str, str]:
@@ -273,8 +280,10 @@ def heartbeat_line(run: RunRecord, best: Standing | None, progress: Progress) ->
     standing = f"best {_scored(run, best)}" if best is not None else "no best yet"
     rate = f"{progress.evaluations_per_second:.1f}/s"
     models = _models_used(progress)
-    return f"[{spent}] {progress.phase}: {done} evaluations ({words}), {rate}, {standing}" + (
-        f", models {models}" if models else ""
+    return (
+        f"[{spent}] {progress.phase}: {done} evaluations ({words}), {rate}, {standing}"
+        + (f", models {models}" if models else "")
+        + (f", {spared_text(run)}" if spared_text(run) else "")
     )
 
 

@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from db.archive import Archive
-from db.records import EvaluationRecord, RunRecord, Standing
+from db.records import ArmRecord, EvaluationRecord, RunRecord, Standing
 from evaluators.model import Outcome, Split
 from evaluators.statistics import Estimate, paired, simultaneous
+from reports.arms import effort_text
 from reports.evaluation import estimate_json
 from reports.formats import Column, Format, Listing, Row, render
 from reports.leaderboard import (
@@ -196,14 +197,21 @@ def _lead(value: object) -> str:
     return f"+{text}" if isinstance(lead, float) and math.isfinite(lead) and round(lead, 1) > 0 else text
 
 
-def final_view(entries: Sequence[Finalist], run: RunRecord) -> RenderableType:
-    """The finalists for a reader: the table, what its intervals mean, and the way of the best one's score."""
+def final_view(entries: Sequence[Finalist], run: RunRecord, arms: Sequence[ArmRecord] = ()) -> RenderableType:
+    """The finalists for a reader: the table, what its intervals mean, and the way of the best one's score.
+
+    Below them how the search spent its budget: which of its arms (`Archive.arms`) earned their pulls, and what racing
+    spared.
+    """
     claims = evolved([entry.standing for entry in entries])
     notes = [f"lead: paired, simultaneous 95 % interval over {count(claims, 'finalist')}"] if claims else []
     best = next((entry for entry in entries if entry.standing.number == run.best), None)
     way = passage_text(best.way) if best else ""
     if best and way:
         notes.append(f"{tag(best.standing.number)}: {way}")
+    effort = effort_text(run, arms)
+    if effort:
+        notes.append(effort)
     return Group(final_listing(entries, run), Text("\n".join(notes)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -158,6 +159,8 @@ class TestArchiveConformance:
             (new_candidate(1, parents=(1,)), planned(1), "must be earlier"),
             (new_candidate(1, source="s = '\udc80'"), planned(1), "no UTF-8"),
             (new_candidate(1, source="s = '\0'"), planned(1), "NUL"),
+            (replace(new_candidate(1), tokens=-1), planned(1), "tokens is -1"),
+            (replace(new_candidate(1), cost=math.nan), planned(1), "a cost of nan"),
         ]
         for candidate, plan, message in refused:
             with pytest.raises(ArchiveError, match=message):

@@ -1,4 +1,4 @@
-"""Calls, notes and orders cost what they return: no statement walks through all that a run has there."""
+"""Calls, notes, orders and arms cost what they return: no statement walks through all that a run has there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from db.archive import Archive
-from db.records import CallResult, CallState, Message, NewCall, Note, NoteKind, Order, RunRecord, Usage
+from db.records import ArmRecord, CallResult, CallState, Message, NewCall, Note, NoteKind, Order, RunRecord, Usage
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 CALL = NewCall(
@@ -26,6 +26,23 @@ CALL = NewCall(
 ANSWER = CallResult(state=CallState.ANSWERED, answer="x", usage=Usage(prompt_tokens=1), cost=0.1)
 NOTE = Note(kind=NoteKind.INSIGHTS, text="x", author="me", number=0)
 ORDER = Order(ticket=1, asker="me", parent=0, inspirations=(0,), issued=MOMENT, expires=MOMENT)
+
+
+ARM = ArmRecord(
+    arm=("operators", "graft", "", "adaptive"),
+    pulls=1,
+    in_flight=0,
+    candidates=1,
+    ok=1,
+    improved=0,
+    weight=1.0,
+    reward=0.0,
+    cost=0.01,
+    seconds=0.5,
+    tokens=0,
+    usd=0.0,
+    index=1.0,
+)
 
 
 def _call(archive: Archive, run_id: int) -> None:
@@ -54,6 +71,8 @@ ACTIONS: dict[str, tuple[Callable[[Archive, int], object], str]] = {
     "latest notes": (lambda archive, run_id: archive.notes(run_id, latest=2), "notes_by_run"),
     "insights": (lambda archive, run_id: archive.notes(run_id, kind=NoteKind.INSIGHTS), "notes_by_kind"),
     "order": (_order, r"orders USING INDEX \w+ \(run_id=\? AND ticket=\?\)"),
+    "store arms": (lambda archive, run_id: archive.save_arms(run_id, [ARM]), "arms USING"),
+    "arms": (lambda archive, run_id: archive.arms(run_id), "arms USING"),
     "open orders": (lambda archive, run_id: archive.open_orders(run_id), "orders_by_state"),
 }
 # These give the newest of a run or those under way, and stop there.

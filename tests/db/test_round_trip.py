@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db.archive import Archive
-from db.records import NewCandidate, Planned, Purpose, RunRecord
+from db.records import ArmKey, NewCandidate, Planned, Purpose, RunRecord, VainPulls
 from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -45,13 +46,13 @@ ok_verdicts = st.builds(
     high=finite,
     workloads=st.lists(results, min_size=1, max_size=4).map(tuple),
 )
+failed = {**common, "reason": words.filter(bool), "workloads": st.lists(results, max_size=3).map(tuple)}
 failures = st.builds(
     Evaluation,
-    **common,
+    **failed,
     outcome=st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.OK]),
-    reason=words.filter(bool),
-    workloads=st.lists(results, max_size=3).map(tuple),
 )
+raced_out = st.builds(Evaluation, **failed, outcome=st.just(Outcome.STOPPED), spared=st.integers(0, 2**31 - 1))
 
 
 def bits(value: object) -> object:
@@ -68,7 +69,7 @@ def bits(value: object) -> object:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(verdict=st.one_of(ok_verdicts, failures))
+@given(verdict=st.one_of(ok_verdicts, failures, raced_out))
 def test_any_verdict_reads_back_bit_for_bit(
     archive: Archive,
     run: RunRecord,
@@ -81,3 +82,39 @@ def test_any_verdict_reads_back_bit_for_bit(
     (record,) = archive.evaluations(run.id, number)
     assert record.planned == plan
     assert bits(record.evaluation) == bits(verdict)
+
+
+names = st.text(max_size=12)  # whatever a model may be called
+arm_keys = st.tuples(names, names, names, names)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    arm=st.none() | arm_keys,
+    refused=st.lists(
+        st.builds(
+            VainPulls,
+            arm=arm_keys,
+            times=st.integers(1, 2**53),
+            tokens=st.integers(0, 2**53),
+            cost=st.floats(0, 1e300, allow_nan=False),
+        ),
+        max_size=3,
+    ).map(tuple),
+    tokens=st.integers(0, 2**53),
+    cost=st.floats(0, 1e9),
+)
+def test_what_a_candidate_came_of_reads_back_exactly(
+    archive: Archive,
+    run: RunRecord,
+    new_candidate: Callable[..., NewCandidate],
+    arm: ArmKey | None,
+    refused: tuple[VainPulls, ...],
+    tokens: int,
+    cost: float,
+) -> None:
+    number = archive.run_by_id(run.id).candidates
+    new = replace(new_candidate(number), arm=arm, refused=refused, tokens=tokens, cost=cost)
+    archive.register(run.id, new, Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=0))
+    read = archive.candidate(run.id, number)
+    assert (read.arm, read.refused, read.tokens, bits(read.cost)) == (arm, refused, tokens, bits(cost))

@@ -93,7 +93,7 @@ def test_another_version_is_refused(path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
-    with pytest.raises(ArchiveError, match="format version 99, but this program reads version 3; use the release"):
+    with pytest.raises(ArchiveError, match="format version 99, but this program reads version 4; use the release"):
         Archive.open(str(path))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,34 @@ class TestVerdictConformance:
         )
         with pytest.raises(ArchiveError, match="balance is nan"):
             archive.record(key, verdict)
+
+    def test_what_a_race_spared_is_counted_with_the_verdict(
+        self,
+        archive: Archive,
+        run: RunRecord,
+        add: Callable[..., int],
+        planned: Callable[..., Planned],
+        ok: Make,
+        failed: Make,
+    ) -> None:
+        def counted() -> tuple[float, ...]:
+            now = archive.run_by_id(run.id)
+            return now.played_workloads, now.played_seconds, now.spared_workloads, now.spared_seconds
+
+        assert counted() == (0, 0.0, 0, 0.0)
+        add(0, replace(ok((1.0, 2.0, 3.0, 4.0)), seconds=2.0))
+        assert counted() == (4, 2.0, 0, 0.0)
+        stopped = replace(failed(Outcome.STOPPED), workloads=ok().workloads, seconds=3.0, spared=6)
+        key = add(1, stopped)
+        assert counted() == (6, 5.0, 6, 9.0)
+        add(2, replace(failed(Outcome.STOPPED), seconds=1.0, spared=2))  # stopped before it finished any
+        assert counted() == (6, 6.0, 8, 9.0)
+        final = planned(0, purpose=Purpose.FINAL, split=Split.HIDDEN)
+        archive.record(archive.plan(run.id, final), ok((5.0,), split=Split.HIDDEN))
+        with pytest.raises(ArchiveError, match="recorded already"):
+            archive.record(key, stopped)
+        assert counted() == (6, 6.0, 8, 9.0)
+        assert [one.evaluation.spared for _, one in archive.history(run.id) if one.evaluation] == [0, 6, 2, 0]
 
     def test_what_a_hostile_program_wrote_is_kept_readable(
         self, archive: Archive, run: RunRecord, add: Callable[..., int], failed: Make

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from db.archive import Archive
-from db.records import NewCandidate, NewRun, Planned, Purpose, RunRecord
+from db.records import ArmRecord, NewCandidate, NewRun, Planned, Purpose, RunRecord
 from evaluators.model import Evaluation, Metric, Outcome, Split, WorkloadResult
 from evaluators.statistics import stratified
 
@@ -66,6 +67,15 @@ class RunBuilder:
             self.archive.record(evaluation_id, measured(verdict, log=log))
         return number
 
+    def stopped(self, shares: Shares, spared: int, seconds: float) -> None:
+        """A candidate that was raced out after the workloads with these shares."""
+        number, self.number = self.number, self.number + 1
+        candidate = NewCandidate(number=number, source="", digest=f"{number}", proposer="operators", operator="o")
+        planned = Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=0)
+        played = measured(shares).workloads if shares else ()
+        verdict = replace(failed(Outcome.STOPPED, reason="behind"), workloads=played, spared=spared, seconds=seconds)
+        self.archive.record(self.archive.register(self.id, candidate, planned), verdict)
+
     def seed(self, name: str, shares: Shares) -> int:
         return self.add(shares, operator=name, proposer="seed")
 
@@ -115,6 +125,31 @@ def failed(outcome: Outcome, *, reason: str = "an expert is missing", log: str =
     return Evaluation(
         problem="eplb", split=Split.TRAIN, block=0, digest="d1" * 32, outcome=outcome, reason=reason, log=log
     )
+
+
+@pytest.fixture
+def arm() -> Callable[..., ArmRecord]:
+    """An arm of a bandit, as the archive gives it."""
+
+    def make(*parts: str, **changes: Any) -> ArmRecord:
+        proposer, operator, model, selector = (*parts, "", "", "", "")[:4]
+        values: dict[str, Any] = {
+            "pulls": 20,
+            "in_flight": 0,
+            "candidates": 16,
+            "ok": 12,
+            "improved": 4,
+            "weight": 15.0,
+            "reward": 0.125,
+            "cost": 0.0025,
+            "seconds": 75.0,
+            "tokens": 0,
+            "usd": 0.0,
+            "index": 0.2,
+        }
+        return ArmRecord(arm=(proposer, operator, model, selector), **{**values, **changes})
+
+    return make
 
 
 @pytest.fixture

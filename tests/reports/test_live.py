@@ -39,7 +39,7 @@ def test_models_used_and_granted_are_shown_only_where_models_are() -> None:
     assert "12,345 of 20,000 tokens" in plain_text(live._budget(progress(tokens=12_345, budget_tokens=20_000)))
 
 
-def view(built: Any, **changes: Any) -> Any:
+def view(built: Any, arms: Any = (), **changes: Any) -> Any:
     run, archive = built.run, built.archive
     return live.live_view(
         run,
@@ -48,7 +48,14 @@ def view(built: Any, **changes: Any) -> Any:
         scale=SCALE,
         seed=best_seed(seed_standings(archive, run)),
         ancestry=[] if run.best is None else lineage(archive, run, run.best),
+        arms=arms,
     )
+
+
+def on_terminal(renderable: Any, height: int, width: int = 80) -> list[str]:
+    stream = io.StringIO()
+    Console(file=stream, width=width, height=height, color_system=None, force_terminal=True).print(renderable)
+    return [line.strip("│ ").rstrip() for line in stream.getvalue().splitlines()]
 
 
 def test_the_view_at_80_columns(small: Any) -> None:
@@ -70,6 +77,32 @@ def test_the_view_at_80_columns(small: Any) -> None:
     assert lines[12] == "discarded unjudged: 1,234 duplicates, 5 unusable"
     assert lines[16] == "★    #0004   61.0 ± 2.8  56.0 ± 2.8  crossover:forecast"
     assert all(len(line) == 80 for line in text.splitlines())
+
+
+def test_arms_are_shown_as_far_as_the_terminal_is_high_enough(small: Any, arm: Any) -> None:
+    arms = [arm("operators", f"op{index}", pulls=90 - index) for index in range(8)]
+    plain = len(on_terminal(view(small), 100))
+    assert on_terminal(view(small, arms), plain + 6) == on_terminal(view(small), 100), "no room"
+    for height in range(plain + 7, plain + 13):
+        lines = on_terminal(view(small, arms), height)
+        assert len(lines) < height
+        named = [line.split()[:3] for line in lines if line.startswith("operators op")]
+        assert named == [["operators", f"op{index}", f"{90 - index}"] for index in range(min(6, height - plain - 6))]
+        assert f"and {8 - len(named)} arms less pulled" in lines
+    assert len(on_terminal(view(small, arms), 100)) == plain + 4 + 6 + 1
+    few = on_terminal(view(small, arms[:3]), 100)
+    assert len(few) == plain + 4 + 3
+    assert not any("less pulled" in line for line in few)
+    titles = next(line for line in few if line.startswith("arm "))
+    assert titles.split() == ["arm", "pulls", "in", "flight", "(%)", "(%)", "(0–1)", "(%", "of", "budget)", "index"]
+
+
+def test_what_racing_spared_is_shown_only_where_it_spared_something(small: Any) -> None:
+    assert "racing" not in plain_text(view(small)) + live.heartbeat_line(small.run, None, progress())
+    small.stopped([1.0, 2.0], 6, 0.5)
+    line = "racing spared 6 of 24 workloads, about 1.5s of judging (16 %)"
+    assert line in on_terminal(view(small), 100)
+    assert live.heartbeat_line(small.run, None, progress()).endswith(f"no best yet, {line}")
 
 
 @pytest.mark.parametrize("width", [40, 60, 120])

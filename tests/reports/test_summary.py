@@ -109,6 +109,16 @@ def test_the_view_says_what_its_intervals_mean_and_how_the_score_fared(small: An
     )
 
 
+def test_the_view_says_how_the_budget_was_spent(small: Any, arm: Any) -> None:
+    small.stopped([1.0, 2.0], 6, 0.5)
+    entries = summary.finalists(small.archive, small.run)
+    text = plain_text(summary.final_view(entries, small.run, [arm("operators", "graft")]), 160)
+    assert text.splitlines()[-2:] == [
+        "earned their pulls, better than the parent: operators graft 4 of 20 pulls",
+        "racing spared 6 of 24 workloads, about 1.5s of judging (16 %)",
+    ]
+
+
 def test_without_a_seed_on_the_hidden_split_there_is_no_lead(new_run: Any) -> None:
     built = new_run()
     number = built.add([1.0, 2.0])
