@@ -67,3 +67,31 @@ class Block:
                 f"(mean difference {span:.3g}), so no score can be given"
             )
         return span
+
+    def order(self, order: Sequence[int] | None) -> Sequence[int]:
+        """The order in which to play the workloads, by their positions; the block's own for None.
+
+        Raises:
+            EvaluatorError: it does not hold each position once.
+        """
+        count = len(self.standards)
+        if order is None:
+            return range(count)
+        if sorted(order) != list(range(count)):
+            raise EvaluatorError(
+                f"{self.split.value} block {self.number}: an order of its workloads must hold each position from 0 to "
+                f"{count - 1} once, not {list(order)}"
+            )
+        return order
+
+    def check_rival(self, rival: Sequence[float] | None) -> None:
+        """See to it that a rival has a share for each workload.
+
+        Raises:
+            EvaluatorError: it has too few or too many.
+        """
+        if rival is not None and len(rival) != len(self.standards):
+            raise EvaluatorError(
+                f"{self.split.value} block {self.number}: a rival must have been measured on all of its "
+                f"{len(self.standards)} workloads, but this one has {len(rival)} shares"
+            )

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,15 +16,18 @@ from evaluators.guest import SandboxGuest
 from evaluators.host import describe_host, usable_cpus
 from evaluators.model import Evaluation, EvaluatorError, Outcome, Split, WorkloadResult
 from evaluators.problem import Clock, Guest, Measured, Problem, RefusedError, Workload, seed_named
+from evaluators.racing import raced_out
 from evaluators.screen import screen
 from evaluators.seeding import timing_seed, workload_seed
-from evaluators.statistics import paired, stratified, with_draw_error
+from evaluators.statistics import stratified, with_draw_error
 from evaluators.timed_guest import Contest, Opponents, TimedGuest
 from evaluators.timing import Plan, Timing
 from sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_T = TypeVar("_T")
 
 SCREEN, CEILING = "screen", "ceiling"
 """Names of the judge's own checks, before and after a program meets a workload."""
@@ -37,24 +41,31 @@ LOG_CHARACTERS = 16_384
 # How many workloads' A/A timings a judge keeps; an older one that is met again is measured again.
 FLOORS_KEPT = 256
 
-# A candidate whose advantage over its rival is below this with 95 % confidence, in points, is not worth finishing:
-# it is worse, or it behaves alike, as mutations of dead or neutral code do.
-WORTHWHILE_GAIN = 0.25
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Progress:
-    """What has come of a program so far.
+    """What has come of a program so far, in the order in which it met the workloads.
 
     Args:
+        met: positions in the block of the workloads that it began.
         results: of the workloads that it finished.
-        floors: for each of these and the one under way, the baseline against itself; empty unless timed.
-        logs: what it printed on each workload.
+        floors: for each that it began, the baseline against itself; empty unless timed.
+        logs: what it printed on each.
     """
 
+    met: list[int] = field(default_factory=list)
     results: list[WorkloadResult] = field(default_factory=list)
     floors: list[Timing] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+
+    def in_block_order(self) -> _Progress:
+        """The same, as if it had met the workloads in the block's order."""
+        return _Progress(
+            met=sorted(self.met),
+            results=_by_position(self.met, self.results),
+            floors=_by_position(self.met, self.floors),
+            logs=_by_position(self.met, self.logs),
+        )
 
 
 class Judge:
@@ -148,18 +159,33 @@ class Judge:
         """What the sandbox enforces here, by layer."""
         return self._sandbox.layers
 
-    def evaluate(self, source: str, block: Block, *, rival: Sequence[float] | None = None) -> Evaluation:
+    def evaluate(
+        self,
+        source: str,
+        block: Block,
+        *,
+        rival: Sequence[float] | None = None,
+        order: Sequence[int] | None = None,
+    ) -> Evaluation:
         """Judge one program on a block.
 
         Args:
             source: the program.
             block: what it is measured on.
-            rival: the shares of another program on the same block; once enough workloads show with 95 %
-                confidence that ours is not better by `WORTHWHILE_GAIN`, the outcome is ``stopped``.
+            rival: the shares of another program on the same block, in its order; once enough workloads show that ours
+                is surely no better, the outcome is ``stopped``; see `evaluators.racing`.
+            order: positions of the block's workloads in the order in which to play them; None for the block's. The
+                results come in the block's order in any case, so that they pair with those of others.
+
+        Raises:
+            EvaluatorError: the order is no permutation of the block's positions, or the rival lacks a share.
         """
+        order = block.order(order)
+        block.check_rival(rival)
         started = self._clock()
         progress = _Progress()
-        verdict = self._screen(source) or self._play_all(source, block, rival, progress)
+        verdict = self._screen(source) or self._play_all(source, block, order, rival, progress)
+        progress = progress.in_block_order()
         results = progress.results
         names = [metric.name for metric in self._problem.declaration.metrics]
         metrics = {name: sum(r.metrics[name] for r in results) / len(results) for name in names if results}
@@ -182,8 +208,9 @@ class Judge:
             workloads=tuple(results),
             metrics=metrics,
             seconds=self._clock() - started,
-            host=self._describe(block, progress.floors),
+            host=self._describe(block, progress),
             log="".join(progress.logs)[:LOG_CHARACTERS],
+            spared=len(order) - len(results) if outcome is Outcome.STOPPED else 0,
         )
 
     def _screen(self, source: str) -> tuple[Outcome, str] | None:
@@ -200,16 +227,23 @@ class Judge:
         return None if reason is None else (Outcome.REJECTED, reason)
 
     def _play_all(
-        self, source: str, block: Block, rival: Sequence[float] | None, progress: _Progress
+        self,
+        source: str,
+        block: Block,
+        order: Sequence[int],
+        rival: Sequence[float] | None,
+        progress: _Progress,
     ) -> tuple[Outcome, str] | None:
-        """Play the workloads in order, noting what comes of each; returns why it stopped short, if it did."""
-        span, results = block.span, progress.results
-        for standard in block.standards:
+        """Play the workloads in this order, noting what comes of each; returns why it stopped short, if it did."""
+        span, results, race_after = block.span, progress.results, self._problem.declaration.race_after
+        for position in order:
+            standard = block.standards[position]
+            progress.met.append(position)
             if self._opponents is not None:
                 progress.floors.append(self._floor(block, standard.workload))
             try:
                 # A timed program that is surely no better than its rival, or than the baseline, need not be timed well.
-                hopeless = rival[len(results)] * span / 100 if rival else 0.0
+                hopeless = rival[position] * span / 100 if rival else 0.0
                 with self._guest(source, progress.logs, workload=standard.workload, hopeless_below=hopeless) as guest:
                     measured = self._problem.play(standard.workload, guest)
             except RefusedError as error:
@@ -222,7 +256,7 @@ class Judge:
                     f"ceiling {ceiling:.6f}; this is a fault of the evaluator, please report it"
                 )
             results.append(self._result(standard, measured, ceiling, span))
-            stopped = self._raced_out(results, rival, len(block.standards))
+            stopped = raced_out(block, progress.met, results, rival, first=race_after) if rival else None
             if stopped:
                 return Outcome.STOPPED, stopped
         return None
@@ -278,16 +312,6 @@ class Judge:
                 f"program fails ({error.outcome.value}: {error.reason}); mend the seed or the problem"
             ) from error
 
-    def _raced_out(self, results: Sequence[WorkloadResult], rival: Sequence[float] | None, total: int) -> str | None:
-        done = len(results)
-        if rival is None or not self._problem.declaration.race_after <= done < total:
-            return None
-        advantage = paired([r.share for r in results], rival[:done])
-        if advantage.high >= WORTHWHILE_GAIN:
-            return None
-        how = "behaves like its parent" if advantage.mean == 0 else f"{advantage.mean:+.1f} points to its parent"
-        return f"{how} after {done} of {total} workloads"
-
     @contextmanager
     def _guest(
         self, source: str, logs: list[str], *, workload: Workload | None = None, hopeless_below: float | None = None
@@ -309,17 +333,22 @@ class Judge:
         finally:
             logs.append(guest.close())
 
-    def _describe(self, block: Block, floors: Sequence[Timing]) -> dict[str, str]:
+    def _describe(self, block: Block, progress: _Progress) -> dict[str, str]:
         """Where a program was measured; for a timed one with the noise floor that was found there."""
         if not self._problem.declaration.timed:
             return self._host
         facts = {**self._host, "objective": "time"}
-        if floors:
-            worst = max(100 * abs(floor.ratio - 1) for floor in floors)
-            names = [standard.workload.name for standard in block.standards]
-            told = ", ".join(f"{name} {floor}" for name, floor in zip(names, floors, strict=False))
+        if progress.floors:
+            worst = max(100 * abs(floor.ratio - 1) for floor in progress.floors)
+            names = [block.standards[position].workload.name for position in progress.met]
+            told = ", ".join(f"{name} {floor}" for name, floor in zip(names, progress.floors, strict=True))
             facts["A/A noise floor"] = f"at most {worst:.2f} % ({told})"
         return facts
+
+
+def _by_position(met: Sequence[int], items: Sequence[_T]) -> list[_T]:
+    """What came of the first so many workloads that were met, by their positions."""
+    return [item for _, item in sorted(zip(met, items, strict=False), key=itemgetter(0))]
 
 
 def _with_whole_error(progress: _Progress, span: float) -> list[WorkloadResult]:

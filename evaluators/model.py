@@ -105,11 +105,12 @@ class Evaluation:
         stderr: standard error of the score, the draw included where a kind was drawn twice; None unless ok.
         low: lower end of its two-sided 95 % interval; None unless ok.
         high: upper end of that interval; None unless ok.
-        workloads: one result for each workload that was finished, in the order they ran.
+        workloads: one result for each workload that was finished, in the block's order, whatever order they ran in.
         metrics: mean over workloads of each declared metric; complete when ok, else what there is.
         seconds: wall time of the whole evaluation.
         host: where it ran: machine, versions, what the sandbox enforced.
         log: what the program printed, truncated.
+        spared: how many workloads were not played because it was raced out; 0 unless stopped.
     """
 
     problem: str
@@ -127,6 +128,7 @@ class Evaluation:
     seconds: float = 0.0
     host: Mapping[str, str] = field(default_factory=dict)
     log: str = ""
+    spared: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a score without an ok, an ok without a score, and numbers that are not finite."""
@@ -140,6 +142,8 @@ class Evaluation:
             raise EvaluatorError(f"outcome {self.outcome.value} carries no score, got {numbers}")
         elif not self.reason:
             raise EvaluatorError(f"outcome {self.outcome.value} needs a reason")
+        if self.spared < 0 or (self.spared and self.outcome is not Outcome.STOPPED):
+            raise EvaluatorError(f"only a stopped evaluation spares workloads, not {self.outcome.value}: {self.spared}")
 
     @property
     def n(self) -> int:
@@ -148,5 +152,5 @@ class Evaluation:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """The workloads' shares of the score, in the order they ran."""
+        """The workloads' shares of the score, in the block's order."""
         return tuple(result.share for result in self.workloads)

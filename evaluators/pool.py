@@ -51,7 +51,7 @@ class _Worker:
     def evaluate(self, task: Task, block: Block) -> Evaluation | str:
         """Judge one program; a failure of ours comes back as text."""
         try:
-            return self._judge.evaluate(task.source, block, rival=task.rival)
+            return self._judge.evaluate(task.source, block, rival=task.rival, order=task.order)
         except (EvaluatorError, SandboxError) as error:
             return f"{type(error).__name__}: {error}"
 

@@ -42,7 +42,7 @@ class SerialPool:
         task = self._queue.popleft()
         try:
             block = self._block(task.split, task.block)
-            evaluation = self._judge.evaluate(task.source, block, rival=task.rival)
+            evaluation = self._judge.evaluate(task.source, block, rival=task.rival, order=task.order)
         except (EvaluatorError, SandboxError) as error:
             return Finished(key=task.key, failure=f"{type(error).__name__}: {error}")
         return Finished(key=task.key, evaluation=evaluation)

@@ -61,7 +61,8 @@ class Task:
         source: the program.
         split: where its workloads come from.
         block: which block of that split.
-        rival: shares on the same block that it must not fall behind, or None.
+        rival: shares on the same block that it must not fall behind, in the block's order, or None.
+        order: positions of the block's workloads in the order in which to play them; None for the block's order.
     """
 
     key: int
@@ -69,6 +70,7 @@ class Task:
     split: Split
     block: int
     rival: tuple[float, ...] | None = None
+    order: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,61 @@ def test_the_interval_hangs_on_the_strata_that_the_problem_declares(
     assert alone.stderr == 0.0, "each is a kind of its own, and inside it nothing varies"
 
 
+class TestOrder:
+    """In which order the workloads are played is seen in nothing but what a race spares."""
+
+    ROUGH = HALF.replace("    return np.full(size, 0.5)", "    print(size)\n    return np.full(size, size / 16)")
+
+    def test_an_ok_verdict_is_the_same_bit_for_bit(self, trivial: ModuleType, judge_of: Callable[..., Judge]) -> None:
+        verdicts = []
+        for order in (None, (0, 1, 2, 3, 4, 5), (5, 2, 0, 4, 1, 3)):
+            judge = judge_of(trivial.Trivial(6))
+            block = judge.block(Split.TRAIN, 0)
+            verdicts.append(judge.evaluate(self.ROUGH, block, order=order))
+        plain = verdicts[0]
+        assert len(set(plain.shares)) > 1, "workloads must differ for this test"
+        assert [result.name for result in plain.workloads] == [f"size-{place}" for place in range(6)]
+        assert plain.log.count("\n") == 12
+        for verdict in verdicts[1:]:
+            timeless = [replace(result, metrics={}) for result in verdict.workloads]
+            assert timeless == [replace(result, metrics={}) for result in plain.workloads]
+            assert verdict.metrics["distance"] == plain.metrics["distance"]
+            assert replace(verdict, metrics=plain.metrics, workloads=plain.workloads, seconds=plain.seconds) == plain
+
+    def test_the_race_pairs_what_was_played(self, trivial: ModuleType, judge_of: Callable[..., Judge]) -> None:
+        judge = judge_of(trivial.Trivial(4))
+        block = judge.block(Split.TRAIN, 0)
+        shares = judge.evaluate(self.ROUGH, block).shares
+        ahead_at_the_end = (shares[0] + 30, shares[1] + 30, shares[2] - 30, shares[3] - 30)
+        raced = judge.evaluate(self.ROUGH, block, rival=ahead_at_the_end)
+        assert (raced.outcome, raced.n, raced.spared) == (Outcome.STOPPED, 2, 2)
+        raced = judge.evaluate(self.ROUGH, block, rival=ahead_at_the_end, order=(3, 1, 2, 0))
+        assert (raced.outcome, raced.n, raced.spared) == (Outcome.OK, 4, 0)
+        raced = judge.evaluate(self.ROUGH, block, rival=tuple(share + 30 for share in shares), order=(3, 1, 2, 0))
+        assert (raced.outcome, raced.spared) == (Outcome.STOPPED, 2)
+        assert "-30.0 points to its parent after 2 of 4" in raced.reason
+        assert [result.name for result in raced.workloads] == ["size-1", "size-3"], "in the block's order"
+
+    def test_what_was_played_before_a_failure_comes_in_the_blocks_order(
+        self, trivial: ModuleType, judge_of: Callable[..., Judge]
+    ) -> None:
+        judge = judge_of(trivial.Trivial(4))
+        block = judge.block(Split.TRAIN, 0)
+        sizes = [standard.workload.size for standard in block.standards]  # type: ignore[attr-defined]
+        assert sizes[1] not in (sizes[2], sizes[3]), "the secret must draw different sizes for this test"
+        source = HALF.replace("    return", f"    print('at', size)\n    assert size != {sizes[1]}\n    return")
+        failed = judge.evaluate(source, block, order=(3, 2, 1, 0))
+        assert (failed.outcome, failed.spared) == (Outcome.CRASHED, 0)
+        assert [result.name for result in failed.workloads] == ["size-2", "size-3"]
+        assert failed.reason.startswith("size-1: ")
+        assert failed.log.split("\n")[0] == f"at {sizes[1]}", "logs too"
+
+    def test_a_bad_order_is_our_fault(self, trivial: ModuleType, judge_of: Callable[..., Judge]) -> None:
+        judge = judge_of(trivial.Trivial(3))
+        with pytest.raises(EvaluatorError, match=r"each position from 0 to 2 once, not \[0, 2, 2\]"):
+            judge.evaluate(HALF, judge.block(Split.TRAIN, 0), order=(0, 2, 2))
+
+
 def test_sandboxes_are_closed_whatever_fails(
     trivial: ModuleType, judge_of: Callable[..., Judge], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,26 @@ class TestPoolConformance:
         assert ahead is not None
         assert ahead.outcome is Outcome.OK
 
+    def test_workloads_are_played_in_the_order_asked_for(self, pool: EvaluationPool) -> None:
+        source = program("print(size)\n    return np.zeros(size)")
+        rival, order = (90.0, 90.0, -90.0), (2, 0, 1)
+        pool.submit(Task(key=0, source=source, split=Split.TRAIN, block=0, rival=rival))
+        pool.submit(Task(key=1, source=source, split=Split.TRAIN, block=0, rival=rival, order=order))
+        pool.submit(Task(key=2, source=source, split=Split.TRAIN, block=0, order=order))
+        pool.submit(Task(key=3, source=source, split=Split.TRAIN, block=0, order=(0, 1)))
+        found = drain(pool, 4)
+        plain, ordered, alone = (found[key].evaluation for key in range(3))
+        assert plain is not None
+        assert (plain.outcome, plain.spared) == (Outcome.STOPPED, 1)
+        assert ordered is not None
+        assert (ordered.outcome, ordered.spared) == (Outcome.OK, 0)
+        assert alone is not None
+        assert ordered.shares == alone.shares
+        assert [result.name for result in ordered.workloads] == ["size-0", "size-1", "size-2"]
+        assert ordered.log == alone.log
+        assert found[3].evaluation is None
+        assert "each position from 0 to 2 once, not [0, 1]" in found[3].failure
+
     def test_blocks_differ_and_are_reproducible(self, pool: EvaluationPool) -> None:
         source = program("return np.full(size, 0.25)")
         for key, block in enumerate((0, 1, 0)):
