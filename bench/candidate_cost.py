@@ -28,6 +28,7 @@ from evolve.evolution import Evolution
 from evolve.proposal import Context, Proposal, Selection
 from evolve.runner import Flight, Runner, Workshop
 from evolve.selectors import SELECTORS
+from evolve.steering import Steering
 
 TRIVIAL = str(Path(__file__).parent / "trivial")
 SOURCE = "import numpy as np\n\n\ndef answer(size):\n    return np.full(size, 0.25)\n"
@@ -112,7 +113,7 @@ def throughput(count: int, workers: int) -> None:
         pool = RayPool(WorkerSpec(problem=TRIVIAL, workload="1", secret=bytes(32)), workers=workers)
         evolution = Evolution(
             problem,
-            SELECTORS["adaptive"](),
+            Steering({"adaptive": SELECTORS["adaptive"]()}),
             seed=0,
             known=lambda digest: archive.has_digest(run.id, digest),
             block_size=10**9,

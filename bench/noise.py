@@ -32,6 +32,7 @@ from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
 from evolve.proposal import Context, Proposal, Selection
 from evolve.runner import Flight, Runner, Workshop
 from evolve.selectors import SELECTORS
+from evolve.steering import Steering
 from sandbox import Limits
 from seeds import Seed
 
@@ -211,7 +212,7 @@ def run_once(selector: str, *, seed: int, candidates: int, sigma: float) -> Clai
         try:
             evolution = Evolution(
                 problem,
-                SELECTORS[selector](),
+                Steering({selector: SELECTORS[selector]()}),
                 seed=seed,
                 known=lambda digest: archive.has_digest(run.id, digest),
             )

@@ -33,12 +33,14 @@ class Budget:
     """Limits of the search; None means no limit of that kind.
 
     Args:
+        candidates: how many programs beside the starting ones, whoever writes them.
         evaluations: how many evaluations, confirmations and carried ones included, finals not.
         seconds: wall time of the search over all sittings, finals not included.
         tokens: what language models may read and write; kept where they are called (`evolve.spending`).
         cost: what they may cost, in US dollars; likewise.
     """
 
+    candidates: int | None = None
     evaluations: int | None = None
     seconds: float | None = None
     tokens: int | None = None
@@ -52,3 +54,7 @@ class Budget:
         if self.evaluations is not None and evaluations >= self.evaluations:
             return False
         return self.seconds is None or seconds < self.seconds
+
+    def allows_another_candidate(self, candidates: int) -> bool:
+        """Whether one more program may be written, given how many have been or are being."""
+        return self.candidates is None or candidates < self.candidates

@@ -26,7 +26,10 @@ TRUSTED_ONLY = frozenset({"base_url", "api_key_file", "models_file"})
 MODEL_LIMITS = ("tokens", "cost")
 """Limits that mean something only where language models write."""
 
-LIMITS = ("evaluations", "time", *MODEL_LIMITS)
+SEARCH_LIMITS = ("candidates", "evaluations", "time")
+"""Limits that mean something whoever writes."""
+
+LIMITS = (*SEARCH_LIMITS, *MODEL_LIMITS)
 """Whatever ends a run."""
 
 
@@ -57,7 +60,13 @@ def budget_of(values: Mapping[str, Any]) -> Budget:
     limited = any(values[key] is not None for key in LIMITS if by_models or key not in MODEL_LIMITS)
     if not limited and values["proposer"] in {"operators", "llm"}:
         seconds = parse_duration(DEFAULT_TIME)
-    return Budget(evaluations=evaluations, seconds=seconds, tokens=values["tokens"], cost=values["cost"])
+    return Budget(
+        candidates=values["candidates"],
+        evaluations=evaluations,
+        seconds=seconds,
+        tokens=values["tokens"],
+        cost=values["cost"],
+    )
 
 
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:

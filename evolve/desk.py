@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from db.records import Note
 from evaluators.model import Evaluation
+from evolve.bandit.arm import Arm, Offer
 from evolve.proposal import Context, Proposal, ProposalError, Proposer, Selection
 
 
@@ -17,10 +19,11 @@ class DeskError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A program to be written: from what, and what is known of the problem."""
+    """A program to be written: from what, what is known of the problem, and by whom; no arm where one writes all."""
 
     selection: Selection
     context: Context
+    arm: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +35,18 @@ class Written:
         reason: why there is none, in one line.
         ticket: the draft's number in the archive; None where it has none.
         notes: what later prompts should know; those without a number get that of the candidate, if it becomes one.
+        arm: the arm of the draft, or the one that was pulled in its place; None where the draft had none.
+        tokens: what was read and written for it by language models.
+        cost: what that cost in US dollars, as far as the price is known.
     """
 
     proposal: Proposal | None = None
     reason: str = ""
     ticket: int | None = None
     notes: tuple[Note, ...] = ()
+    arm: Arm | None = None
+    tokens: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +63,10 @@ class Desk(Protocol):
     @property
     def slots(self) -> int:
         """How many drafts it works on at the same time beside the judging; 0 for one that answers at once."""
+
+    @property
+    def offers(self) -> Sequence[Offer]:
+        """What it can do now, for a bandit to choose from; nothing where it does one thing only."""
 
     @property
     def under_way(self) -> int:
@@ -109,6 +122,11 @@ class InlineDesk:
         self._written: deque[Written] = deque()
 
     @property
+    def offers(self) -> Sequence[Offer]:
+        """Nothing to choose from."""
+        return ()
+
+    @property
     def under_way(self) -> int:
         """Programs that were written and not yet taken."""
         return len(self._written)
@@ -126,9 +144,10 @@ class InlineDesk:
     def submit(self, draft: Draft) -> None:
         """Write the program now."""
         try:
-            self._written.append(Written(proposal=self._proposer.propose(draft.selection, draft.context)))
+            written = Written(proposal=self._write(draft), arm=draft.arm)
         except ProposalError as error:
-            self._written.append(Written(reason=str(error)))
+            written = Written(reason=str(error), arm=draft.arm)
+        self._written.append(written)
 
     def next_written(self, timeout_seconds: float) -> Written | None:
         """See `Desk`; nobody is waited for."""
@@ -156,3 +175,6 @@ class InlineDesk:
 
     def close(self) -> None:
         """Nothing was started."""
+
+    def _write(self, draft: Draft) -> Proposal:
+        return self._proposer.propose(draft.selection, draft.context)

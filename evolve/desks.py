@@ -11,10 +11,13 @@ from db.records import RunRecord
 from evaluators.problem import Problem
 from evolve import drafting
 from evolve.config import ConfigError, environment
-from evolve.desk import Desk, InlineDesk
+from evolve.desk import Desk
 from evolve.evolution import Evolution
 from evolve.proposers.operators import Operators
 from evolve.proposers.replay import ReplayDesk, check_replay
+from evolve.proposers.tuner.tuner import Tuner
+from evolve.tactics import left_out
+from evolve.workbench import OFFLINE_SHARE, SharedDesk, Workbench
 
 ATTEMPTS: Mapping[str, int | None] = MappingProxyType(
     {"operators": drafting.ATTEMPTS, "llm": 4 * drafting.ATTEMPTS, "external": None, "replay": None}
@@ -48,6 +51,7 @@ def make_desk(
     archive: Archive,
     run: RunRecord,
     evolution: Evolution,
+    tuner: Tuner | None,
     say: Callable[[str], None],
 ) -> Desk:
     """The desk of a run; ``say`` tells a person what goes wrong there.
@@ -55,14 +59,20 @@ def make_desk(
     Raises:
         ConfigError: a key or a file is missing, or programs come from outside.
     """
+    operators = None if "operators" in left_out(settings) else Operators()
     if settings["proposer"] == "operators":
-        return InlineDesk(Operators())
+        if operators is None:
+            raise ConfigError("--without operators leaves nobody to write candidates\nhint: leave it away, or --model")
+        return Workbench(operators, tuner)
     if settings["proposer"] == "replay":
         return ReplayDesk(archive, run, archive.run(settings["replay"]))
     if settings["proposer"] == "llm":
         from evolve.proposers.llm.setup import open_llm_desk  # noqa: PLC0415
 
-        return open_llm_desk(settings, environment(), archive, run, evolution, say)
+        bench = Workbench(operators, tuner, share=OFFLINE_SHARE) if operators or tuner else None
+        share = 1 - OFFLINE_SHARE if bench else 1.0
+        models = open_llm_desk(settings, environment(), archive, run, evolution, say, share)
+        return SharedDesk(models, bench) if bench else models
     raise ConfigError(
         f"the programs of run {run.name} come from outside\nhint: evolve serve --run {run.name}, or evolve ask and tell"
     )

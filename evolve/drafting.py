@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
 from evaluators.problem import Problem
 from evaluators.program import ProgramError, normalised_digest
+from evolve.bandit.arm import Offer
 from evolve.desk import Draft
+from evolve.novelty import Novelty
 from evolve.proposal import Context, Material, Proposal, Selection
-from evolve.selectors.protocol import Selector
+from evolve.steering import Steering
 
 ATTEMPTS = 50
 """How many programs in a row an offline proposer may offer in vain before the search gives up for now."""
 
 
 LONGEST_REASON = 300
+
+SIMPLIFY = "simplify"
+"""Proposer of programs that are the winner with something left out."""
+
+SELF_MADE = frozenset({"operators", "llm"})
+"""Proposers whose programs must be new; a tuner knows what it tried, and somebody outside may insist on small steps."""
 
 
 class SearchExhaustedError(RuntimeError):
@@ -53,25 +61,28 @@ class Drafting:
 
     Args:
         problem: what is improved.
-        selector: chooses parents.
+        steering: chooses who writes, and from whom.
         seed: the run's seed for search choices.
         known: number of the candidate that has a normalised digest, if one has; may be asked from any thread.
         materials: programs by number, kept up to date by the owner.
         attempts: how many programs in a row may be refused before the search gives up for now; None for any number.
+        novelty: says whether a program is nearly that of another; None where nobody asks.
     """
 
     def __init__(
         self,
         problem: Problem,
-        selector: Selector,
+        steering: Steering,
         *,
         seed: int,
         known: Callable[[str], int | None],
         materials: Mapping[int, Material],
         attempts: int | None = ATTEMPTS,
+        novelty: Novelty | None = None,
     ) -> None:
         self._problem = problem
-        self._selector = selector
+        self._steering = steering
+        self._novelty = novelty
         self._seed = seed
         self._known = known
         self._materials = materials
@@ -82,8 +93,12 @@ class Drafting:
         self._reason = ""
         self._discarded = Discarded()
 
-    def draft(self, number: int) -> Draft | None:
+    def draft(self, number: int, offers: Sequence[Offer] = ()) -> Draft | None:
         """What to write next, towards the candidate of that number; None while nobody has been measured.
+
+        Args:
+            number: of the candidate.
+            offers: what whoever writes can do now; none where it does one thing only.
 
         Raises:
             SearchExhaustedError: too many programs in a row were refused.
@@ -93,15 +108,17 @@ class Drafting:
                 f"no new program in {self._refused} attempts for candidate {number}; the last one: {self._reason}"
             )
         attempt = self._drafted if number == self._number else 0
-        choice = self._selector.choose(self._rng(number, f"select:{attempt}"))
-        if choice is None:
+        course = self._steering.choose(self._rng(number, f"select:{attempt}"), offers)
+        if course is None:
             return None
+        choice = course.choice
         self._number, self._drafted = number, attempt + 1
         selection = Selection(
             parent=self._materials[choice.parent],
             inspirations=tuple(self._materials[n] for n in choice.inspirations),
         )
-        return Draft(selection=selection, context=self.context(self._rng(number, f"propose:{attempt}")))
+        context = self.context(self._rng(number, f"propose:{attempt}"))
+        return Draft(selection=selection, context=context, arm=course.arm)
 
     def reconsider(self) -> None:
         """Something new is known, so what could not be made may be possible now."""
@@ -155,6 +172,10 @@ class Drafting:
         same = self._known(digest)
         if same is not None:
             return Refusal(kind=RefusalKind.DUPLICATE, reason=f"candidate {same} is the same program")
+        if self._novelty is not None and proposal.parents and proposal.proposer in SELF_MADE:
+            near = self._novelty.objection(proposal.source, self._steering.neighbours(proposal.parents[0]))
+            if near:
+                return Refusal(kind=RefusalKind.DUPLICATE, reason=near)
         return digest
 
     def _repeats(self, source: str) -> bool:

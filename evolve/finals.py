@@ -9,7 +9,9 @@ from db.archive import Archive
 from db.records import Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split
 from evaluators.statistics import Estimate, paired, simultaneous
+from evolve.finishing import Simplified
 from evolve.runner import Runner
+from evolve.simplify import keeps_the_score
 
 FINALISTS = 3
 SEEDS = 3
@@ -71,6 +73,8 @@ def run_final(
     finalists: list[int],
     seed_numbers: list[int],
     stopping: Callable[[], bool],
+    *,
+    simplified: Simplified | None = None,
 ) -> FinalResult | None:
     """Measure the contenders on hidden workloads; None when it was interrupted.
 
@@ -78,7 +82,14 @@ def run_final(
     has the lower end of its simultaneous interval above 0, so that with no real advantage anywhere a final names a
     finalist in at most 2.5 of 100 cases; picking the highest hidden score instead would
     select on the very split that is to stay unselected. With none, the best seed is what one should use.
+
+    A simplified version of a finalist goes before it, and wins only where it keeps the original's score here too.
     """
+    if simplified is not None and simplified.original in finalists:
+        place = finalists.index(simplified.original)
+        finalists = [*finalists[:place], simplified.number, *finalists[place:]]
+    else:
+        simplified = None
     planned = plan_final(archive, run_id, finalists, seed_numbers)
     block = planned[0].block
     runner.measure(planned, stopping)
@@ -105,7 +116,11 @@ def run_final(
         )
         for number in (*finalists, *seed_numbers)
     ]
-    winner = _winner(placings, best_seed)
+    if simplified is not None and not keeps_the_score(verdicts[simplified.number], verdicts[simplified.original]):
+        eligible = [placing for placing in placings if placing.number != simplified.number]
+    else:
+        eligible = placings
+    winner = _winner(eligible, best_seed)
     if winner is not None:
         archive.set_best(run_id, winner, Split.HIDDEN)
     return FinalResult(block=block, placings=tuple(placings), best_seed=best_seed, winner=winner)

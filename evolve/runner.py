@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import fields, replace
 
 from db.archive import Archive
-from db.records import CandidateRecord, NewCandidate, NoteKind, Planned, Purpose
+from db.records import ArmRecord, NoteKind, Planned, Purpose
 from evaluators.block import SMOKE_BLOCK
-from evaluators.model import Evaluation, Outcome, Split
+from evaluators.model import Outcome, Split
 from evaluators.problem import Clock
-from evaluators.tasks import EvaluationPool, Finished, Task
+from evaluators.tasks import Finished, Task
+from evolve.bandit.protocol import ArmState
 from evolve.budget import Budget
 from evolve.desk import Desk, Written
 from evolve.drafting import Refusal, SearchExhaustedError
 from evolve.evolution import Ask, Evolution
+from evolve.flights import Flight, Observer, RunError, Workshop, as_new, refuse_failed_seed, seed_failure
+from evolve.steering import parts_of
 
 ATTEMPTS = 5
 """How often one evaluation may fail through no fault of the candidate before the run gives up."""
@@ -29,41 +31,10 @@ POLL_SECONDS = 0.25
 TAKEN_AT_ONCE = 4
 """How many programs are looked at before verdicts are."""
 
+ARM_FIGURES = tuple(field.name for field in fields(ArmState) if field.name != "arm")
+
 GLANCE_SECONDS = 0.02
 """How long to look for verdicts while programs are being written, which come by another way."""
-
-
-class RunError(RuntimeError):
-    """A run cannot go on; the message says what, where and how to mend it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """Where programs are written, and where they are judged."""
-
-    desk: Desk
-    pool: EvaluationPool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flight:
-    """An evaluation under way."""
-
-    candidate: NewCandidate
-    planned: Planned
-
-
-class Observer(Protocol):
-    """Is told what happens; shows it."""
-
-    def recorded(self, flight: Flight, evaluation: Evaluation, best_changed: bool) -> None:
-        """A verdict is in the archive."""
-
-    def tick(self, phase: str, in_flight: int, elapsed_seconds: float) -> None:
-        """Some time has passed."""
-
-    def say(self, text: str) -> None:
-        """Something that a person should know."""
 
 
 class Runner:
@@ -114,14 +85,14 @@ class Runner:
         self._earlier_seconds = self._archive.run_by_id(self._run_id).elapsed_seconds
         for remembered, record in self._archive.history(self._run_id):
             assert record.evaluation is not None
-            candidate = _as_new(remembered)
-            _refuse_failed_seed(candidate, record.planned, record.evaluation)
+            candidate = as_new(remembered)
+            refuse_failed_seed(candidate, record.planned, record.evaluation)
             self._evolution.tell(candidate, record.planned, record.evaluation)
             self._spent += record.planned.purpose is not Purpose.FINAL
         for record in self._archive.unfinished(self._run_id):
             if record.planned.purpose is Purpose.FINAL:
                 continue
-            flying = _as_new(self._archive.candidate(self._run_id, record.planned.number))
+            flying = as_new(self._archive.candidate(self._run_id, record.planned.number))
             self._evolution.restore(flying, record.planned)
             self._requeued.append((record.id, Flight(candidate=flying, planned=record.planned)))
 
@@ -162,6 +133,20 @@ class Runner:
         """Evaluations recorded in the search, finals not counted."""
         return self._spent
 
+    def polish(self, desk: Desk, stopping: Callable[[], bool]) -> None:
+        """Have programs written by another desk, one at a time, and judge them; nothing else is begun."""
+        searching, self._desk = self._desk, desk
+        try:
+            while self._flights or desk.under_way or (desk.wants and not stopping()):
+                if desk.wants and not self._flights and (draft := self._evolution.draft()) is not None:
+                    desk.submit(draft)
+                    self._take_written(0.0)
+                if self._flights:
+                    self._take_next(POLL_SECONDS)
+                self._observer.tick("simplifying", len(self._flights), self.elapsed_seconds)
+        finally:
+            self._desk = searching
+
     def measure(self, planned: list[Planned], stopping: Callable[[], bool]) -> None:
         """Carry out evaluations outside the search (finals), those already planned included, and record them."""
         known = {
@@ -174,7 +159,7 @@ class Runner:
         while self._flights or (waiting and not stopping()):
             while waiting and len(self._flights) < self._pool.slots and not stopping():
                 key, item = waiting.popleft()
-                candidate = _as_new(self._archive.candidate(self._run_id, item.number))
+                candidate = as_new(self._archive.candidate(self._run_id, item.number))
                 self._dispatch(key, Flight(candidate=candidate, planned=item))
             self._take_next(POLL_SECONDS)
             self._observer.tick("final measurement", len(self._flights), self.elapsed_seconds)
@@ -190,7 +175,7 @@ class Runner:
             return False
         if self._desk.finished and not exhausted and self._may_start():
             self._observer.say(f"the search ends: {self._desk.finished}")
-        return exhausted or bool(self._desk.finished) or not self._may_start()
+        return exhausted or bool(self._desk.finished) or not self._may_start() or not self._may_draft()
 
     def _is_out_of_time(self) -> bool:
         seconds = self._budget.seconds
@@ -201,11 +186,20 @@ class Runner:
             evaluations=self._spent + len(self._flights) + self._desk.under_way, seconds=self.elapsed_seconds
         )
 
+    def _may_draft(self) -> bool:
+        return self._budget.allows_another_candidate(self._evolution.bred + self._desk.under_way)
+
     def _save_elapsed(self, *, at_once: bool = False) -> None:
         """Keep the run's clock in the archive, at most once a second: a transaction for each result is too dear."""
         if at_once or self.elapsed_seconds - self._saved_seconds >= 1.0:
             self._saved_seconds = self.elapsed_seconds
             self._archive.add_elapsed(self._run_id, self._saved_seconds)
+            arms = [
+                ArmRecord(arm=parts_of(state.arm), **{name: getattr(state, name) for name in ARM_FIGURES})
+                for state in self._evolution.steering.table()
+            ]
+            if arms:
+                self._archive.save_arms(self._run_id, arms)
 
     def _fill(self) -> bool:
         """Keep every slot busy; returns whether there is nothing new to make and nothing under way to learn from."""
@@ -238,7 +232,9 @@ class Runner:
         desk = self._desk
         if len(self._flights) + desk.under_way >= self._pool.slots + desk.slots or not desk.wants:
             return False
-        draft = self._evolution.draft()
+        if not self._may_draft():
+            return False
+        draft = self._evolution.draft(desk.offers)
         if draft is None:
             if not self._flights and not desk.under_way:
                 # Only a verdict could change its mind, and none is under way.
@@ -293,7 +289,7 @@ class Runner:
 
     def _nothing_left(self) -> RunError:
         failures = [
-            _seed_failure(candidate, record.planned, record.evaluation)
+            seed_failure(candidate, record.planned, record.evaluation)
             for candidate, record in self._archive.history(self._run_id)
             if candidate.proposer == "seed" and record.evaluation and record.evaluation.outcome is not Outcome.OK
         ]
@@ -315,19 +311,21 @@ class Runner:
                 unusable=discarded.unusable,
             )
         else:
-            candidate = _as_new(self._archive.candidate(self._run_id, ask.planned.number))
+            candidate = as_new(self._archive.candidate(self._run_id, ask.planned.number))
             key = self._archive.plan(self._run_id, ask.planned)
         self._dispatch(key, Flight(candidate=candidate, planned=ask.planned))
 
     def _dispatch(self, key: int, flight: Flight) -> None:
         self._flights[key] = flight
+        race = self._evolution.race(flight.candidate, flight.planned)
         self._pool.submit(
             Task(
                 key=key,
                 source=flight.candidate.source,
                 split=flight.planned.split,
                 block=flight.planned.block,
-                rival=self._evolution.rival(flight.candidate, flight.planned),
+                rival=race.shares,
+                order=race.order,
             )
         )
 
@@ -358,7 +356,7 @@ class Runner:
         if flight.planned.purpose is not Purpose.FINAL:
             self._spent += 1
             self._save_elapsed()
-        _refuse_failed_seed(flight.candidate, flight.planned, evaluation)
+        refuse_failed_seed(flight.candidate, flight.planned, evaluation)
         before = self._evolution.best
         self._evolution.tell(flight.candidate, flight.planned, evaluation)
         best = self._evolution.best
@@ -367,33 +365,6 @@ class Runner:
             self._archive.set_best(self._run_id, best, Split.VALIDATION)
         self._desk.recorded(flight.candidate.number, evaluation, of_search=flight.planned.purpose is Purpose.SEARCH)
         self._observer.recorded(flight, evaluation, changed)
-
-
-def _refuse_failed_seed(candidate: NewCandidate, planned: Planned, evaluation: Evaluation) -> None:
-    if candidate.proposer != "seed" or planned.purpose is not Purpose.SEARCH or evaluation.outcome is Outcome.OK:
-        return
-    raise RunError(
-        f"{_seed_failure(candidate, planned, evaluation)}\n"
-        f"hint: try it alone with evolve score {evaluation.problem} FILE, mend it, and begin a new run"
-    )
-
-
-def _seed_failure(seed: NewCandidate | CandidateRecord, planned: Planned, evaluation: Evaluation) -> str:
-    where = f"{planned.split.value} workloads"
-    return f"seed {seed.operator} fails on {where} ({evaluation.outcome.value}: {evaluation.reason})"
-
-
-def _as_new(record: CandidateRecord) -> NewCandidate:
-    return NewCandidate(
-        number=record.number,
-        source=record.source,
-        digest=record.digest,
-        proposer=record.proposer,
-        operator=record.operator,
-        parents=record.parents,
-        note=record.note,
-        ticket=record.ticket,
-    )
 
 
 __all__ = ["Flight", "Observer", "RunError", "Runner", "Workshop"]

@@ -15,33 +15,69 @@ from db.archive import Archive
 from db.records import NewRun, RunRecord, RunStatus
 from evaluators.host import usable_cpus
 from evaluators.problem import Problem, ProblemError
+from evaluators.program import normalised_digest
 from evaluators.registry import load_problem
+from evaluators.screen import screen
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec
 from evolve import desks
-from evolve.config import Config, ConfigError, budget_of, complete
+from evolve.config import SEARCH_LIMITS, Config, ConfigError, budget_of, complete
 from evolve.desk import Desk
+from evolve.drafting import SIMPLIFY
 from evolve.evolution import Evolution
 from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
+from evolve.finishing import TIME_SHARE, Simplified, SimplifyingDesk
 from evolve.runner import Observer, Runner, Workshop
-from evolve.selectors import SELECTORS
+from evolve.simplify import Simplifier
+from evolve.tactics import left_out, make_parts, make_steering, make_tuner
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Session:
-    """A run with everything that it needs to go on."""
+    """A run with everything that it needs to go on; ``simplified`` is set once the winner was."""
 
     archive: Archive
     run: RunRecord
     problem: Problem
     evolution: Evolution
     runner: Runner
+    simplified: Simplified | None = None
 
     def search(self, stopping: Callable[[], bool]) -> None:
         """Search until the budget is spent or ``stopping()``; see `Runner.search`."""
         self.archive.set_status(self.run.id, RunStatus.RUNNING)
         self.runner.search(stopping)
+
+    def simplify(self, stopping: Callable[[], bool]) -> None:
+        """Leave out of the best candidate what its score does not need; a few evaluations beyond the budget."""
+        settings = complete(self.run.config)
+        best = next(iter(self.evolution.finalists(1)), None)
+        if best is None or SIMPLIFY in left_out(settings) or settings["proposer"] not in {"operators", "llm"}:
+            return
+        facts = self.problem.declaration
+        entry = facts.entry
+        desk = SimplifyingDesk(
+            self.archive,
+            self.run.id,
+            best,
+            Simplifier(
+                self.archive.candidate(self.run.id, best).source,
+                entry,
+                lambda source: screen(
+                    source,
+                    entry=entry,
+                    parameters=facts.parameters,
+                    allowed_imports=facts.allowed_imports,
+                    template=facts.template,
+                ),
+            ),
+            known=lambda source: self.archive.has_digest(self.run.id, normalised_digest(source, entry=entry)),
+            clock=time.monotonic,
+            seconds=TIME_SHARE * self.runner.elapsed_seconds,
+        )
+        self.runner.polish(desk, stopping)
+        self.simplified = desk.result
 
     def final(self, stopping: Callable[[], bool]) -> FinalResult | None:
         """Measure finalists and best seeds on hidden workloads; None when there is no finalist, or on a stop."""
@@ -49,7 +85,7 @@ class Session:
         seeds = self.evolution.best_seeds(SEEDS)
         if not finalists or not seeds:
             return None
-        return run_final(self.archive, self.run.id, self.runner, finalists, seeds, stopping)
+        return run_final(self.archive, self.run.id, self.runner, finalists, seeds, stopping, simplified=self.simplified)
 
 
 def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
@@ -73,7 +109,7 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     if settings["seed"] is None:
         settings["seed"] = SystemRandom().randrange(2**31)
     settings["workers"] = 1 if settings["pool"] == "serial" else settings["workers"] or len(usable_cpus())
-    if settings["evaluations"] is None and settings["time"] is None:
+    if all(settings[key] is None for key in SEARCH_LIMITS):
         settings["time"] = config.budget.seconds
     if settings["workload"] != "generated" and Path(settings["workload"]).exists():
         settings["workload"] = str(Path(settings["workload"]).resolve())
@@ -123,12 +159,16 @@ def open_session(
         )
     evolution = Evolution(
         problem,
-        SELECTORS[settings["selector"]](),
+        make_steering(settings),
         seed=settings["seed"],
         known=lambda digest: archive.has_digest(run.id, digest),
         block_size=settings["block_size"],
         attempts=desks.ATTEMPTS[settings["proposer"]],
+        parts=make_parts(settings),
     )
+    tuner = make_tuner(settings, problem.declaration.entry)
+    if tuner is not None:
+        evolution.teach(tuner.learn, tuner.rival_of)
     spec = WorkerSpec(
         problem=settings["problem"],
         workload=settings["workload"],
@@ -149,7 +189,7 @@ def open_session(
         if make_desk is not None:
             desk = make_desk(evolution)
         else:
-            desk = desks.make_desk(settings, archive, run, evolution, observer.say)
+            desk = desks.make_desk(settings, archive, run, evolution, tuner, observer.say)
         stack.callback(desk.close)
         slots = 1 if settings["pool"] == "serial" else settings["workers"]
         pool: EvaluationPool

@@ -15,6 +15,9 @@ DEFAULT_DB = "evolve.db"
 SANDBOX_TIERS = ("full", "landlock", "limits", "none")
 DEFAULT_TIER = "limits"
 DEFAULT_TIME = "3m"
+SELECTOR_NAMES = ("adaptive", "pareto", "beam", "sequential", "best_of_n")
+PARTS = ("bandit", "tuner", "racing", "repeats", "islands", "novelty", "operators", "simplify")
+"""Parts of the search that may be left out."""
 DEFAULT_COST = 2.0
 """US dollars that a run with models of known prices may spend where no limit is given at all."""
 
@@ -33,6 +36,16 @@ def _choice(*names: str) -> Callable[[str], str]:
         if text not in names:
             raise ValueError(f"{text!r} is not one of {', '.join(names)}{did_you_mean(text, names)}")
         return text
+
+    return parse
+
+
+def _several(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        given = [part.strip() for part in text.split(",")]
+        for name in given:
+            _choice(*names)(name)
+        return ",".join(dict.fromkeys(given))
 
     return parse
 
@@ -98,6 +111,13 @@ class Setting:
 SETTINGS = {
     setting.key: setting
     for setting in (
+        Setting(
+            key="candidates",
+            parse=_integer(1),
+            default=None,
+            metavar="N",
+            help="Stop after N candidates beside the starting programs, whoever writes them.",
+        ),
         Setting(
             key="evaluations",
             parse=_integer(1),
@@ -231,10 +251,20 @@ SETTINGS = {
         ),
         Setting(
             key="selector",
-            parse=_choice("adaptive", "best_of_n"),
+            parse=_several(*SELECTOR_NAMES),
             default="adaptive",
-            metavar="adaptive|best_of_n",
-            help="Who becomes a parent; 'best_of_n' is the baseline to beat.  [default: adaptive]",
+            metavar="NAME",
+            repeated=True,
+            help="Who becomes a parent: " + ", ".join(SELECTOR_NAMES) + ". Several (repeat the option) compete by the "
+            "bandit; 'best_of_n' is the baseline to beat.  [default: adaptive]",
+        ),
+        Setting(
+            key="without",
+            parse=_several(*PARTS),
+            default=None,
+            metavar="PART",
+            repeated=True,
+            help="Leave a part of the search out, to see what it is worth: " + ", ".join(PARTS) + ".",
         ),
         Setting(
             key="seed",

@@ -12,8 +12,8 @@ from evolve.memory import Record, advantage
 SEEDS_BLOCK = 0
 """The validation block that all unmodified starting programs and all who would lead meet; duels draw their own."""
 
-SPACING = 12
-"""How many verdicts lie between the beginnings of two duels: each costs two evaluations and a newly marked block."""
+SPACING = 10
+"""How many verdicts each duel is worth, for it costs two evaluations and a newly marked block; what is saved keeps."""
 
 PAST_KEPT = 8
 """How many former champions stay in mind, for the case that the present one fails."""
@@ -56,7 +56,7 @@ class Title:
         self._refused: set[int] = set()
         self._duel: Duel | None = None
         self._next_block = SEEDS_BLOCK + 1
-        self._begun = 0
+        self._duels = 0
 
     @property
     def best(self) -> int | None:
@@ -102,7 +102,7 @@ class Title:
         Args:
             told: how many verdicts the search has had.
         """
-        if self._duel is not None or self._best is None or (self._begun and told < self._begun + SPACING):
+        if self._duel is not None or self._best is None or self._duels > told / SPACING:
             return None
         self._waiting &= self._records.keys()
         if not self._waiting:
@@ -113,7 +113,7 @@ class Title:
         self._refused = (self._refused & self._records.keys()) | {challenger}
         self._duel = Duel(block=self._next_block, challenger=challenger, champion=self._best)
         self._next_block += 1
-        self._begun = told
+        self._duels += 1
         return self._duel
 
     def settle(self, block: int) -> None:

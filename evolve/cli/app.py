@@ -19,6 +19,7 @@ COMMANDS = {
     "show": ("evolve.cli.looking", "Show one candidate: scores, origin, program."),
     "diff": ("evolve.cli.looking", "Show what changed between two candidates."),
     "lineage": ("evolve.cli.looking", "Show the steps from the seeds to a candidate."),
+    "arms": ("evolve.cli.looking", "Show who wrote candidates, and what came of it for what it took."),
     "runs": ("evolve.cli.looking", "List the runs of an archive."),
     "problems": ("evolve.cli.looking", "List the problems that can be evolved against."),
     "score": ("evolve.cli.judging", "Judge one program; nothing is archived."),

@@ -1,4 +1,4 @@
-"""Commands that look into an archive: ``leaderboard``, ``show``, ``diff``, ``lineage``, ``runs``, ``problems``."""
+"""Commands that look into an archive, such as ``leaderboard``, ``show``, ``diff``, ``lineage`` and ``arms``."""
 
 from __future__ import annotations
 
@@ -123,6 +123,26 @@ def show_command(
             show_json(as_json(archive, run, number, metrics))
         else:
             show(ctx, render(archive, run, number, metrics))
+
+
+@click.command()
+@click.argument("run_name", metavar="[RUN]", required=False)
+@DB_OPTION
+@FORMAT_OPTION
+@click.pass_context
+def arms(ctx: click.Context, run_name: str | None, db: str, fmt: str) -> None:
+    """Show the arms of RUN (default: the newest): who wrote candidates, how, and what that earned.
+
+    An arm is a proposer with an operator, a model and a selector. A bandit pulls those more often that improve more for
+    their share of the budget; the reward is 1 for a new best. Also what racing spared.
+    """
+    from reports.arms import arms_table, spared_text
+
+    with open_archive(db) as archive:
+        run = archive.run(run_name)
+        show(ctx, arms_table(archive.arms(run.id), fmt))
+        if fmt == "table" and (spared := spared_text(run)):
+            click.echo(spared, err=True)
 
 
 @click.command()

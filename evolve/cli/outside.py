@@ -12,7 +12,7 @@ import click
 
 from evolve.budget import parse_duration
 from evolve.cli.running import REPEATABLE, check_sandbox
-from evolve.config import LIMITS, environment, resolve
+from evolve.config import LIMITS, SEARCH_LIMITS, environment, resolve
 from evolve.settings import DEFAULT_TIER
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXTERNAL = "external"
 
-RESUMED = ("evaluations", "time", *REPEATABLE)
+RESUMED = (*SEARCH_LIMITS, *REPEATABLE)
 """Settings of a run that is served again; the others are fixed when it begins."""
 
 SERVED = (*RESUMED, "selector", "seed", "name", "workload", "block_size", "clock", "secret_file")
@@ -90,7 +90,7 @@ def changes_of(flags: dict[str, str | None]) -> dict[str, Any]:
     """Settings that differ from the run's own; a limit that is given replaces all of them."""
     parsed = resolve(flags, {}, None)
     changes = {key: parsed[key] for key in RESUMED if flags.get(key)}
-    return {"evaluations": None, "time": None, **changes} if changes.keys() & {"evaluations", "time"} else changes
+    return {**dict.fromkeys(SEARCH_LIMITS), **changes} if changes.keys() & set(SEARCH_LIMITS) else changes
 
 
 def archive_file(db: str) -> Path:

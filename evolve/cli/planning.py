@@ -26,7 +26,10 @@ def dry_run(ctx: click.Context, problem_name: str, config: Config) -> int:
     lines += [f"  {seed.name}: {seed.summary}" for seed in problem.seeds]
     budget = config.budget
     lines += ["", f"workload set: {problem.digest}"]
-    lines += [f"budget: {budget.evaluations or 'any number of'} evaluations, {budget.seconds or 'any'} s"]
+    lines += [
+        f"budget: {budget.candidates or 'any number of'} candidates, {budget.evaluations or 'any number of'} "
+        f"evaluations, {budget.seconds or 'any'} s"
+    ]
     lines += [*_cost(problem, config), "", "sandbox on this machine:"]
     lines += [f"  {layer}: {state}" for layer, state in sandbox_layers().items()]
     show(ctx, "\n".join(lines))

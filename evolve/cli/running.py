@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.cli.common import DB_OPTION, caps_text, console, interruptible, open_archive
-from evolve.config import LIMITS, complete, environment, resolve
+from evolve.config import LIMITS, SEARCH_LIMITS, complete, environment, resolve
 from evolve.settings import DEFAULT_DB, DEFAULT_TIER, SETTINGS
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ def run(
 def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, **flags: str | None) -> int:
     """Go on with RUN (default: the newest) after Ctrl-C, a crash or a kill.
 
-    What was in flight is evaluated again, nothing else is. --evaluations and --time replace the run's limits of both,
-    --tokens and --cost its caps for models; each is a total, what is already spent included.
+    What was in flight is evaluated again, nothing else is. --candidates, --evaluations and --time replace the run's
+    limits of all three, --tokens and --cost its caps for models; each is a total, what is already spent included.
     """
     from db.records import RunStatus
 
@@ -138,8 +138,8 @@ def resume(ctx: click.Context, /, run_name: str | None, db: str, as_json: bool, 
     changes = {key: parsed[key] for key in RESUMABLE if flags.get(key)}
     changes |= {key: str(Path(value).expanduser().resolve()) for key, value in changes.items() if key.endswith("_file")}
     limits = changes.keys() & set(LIMITS)
-    if changes.keys() & {"evaluations", "time"}:
-        changes = {"evaluations": None, "time": None, **changes}
+    if changes.keys() & set(SEARCH_LIMITS):
+        changes = {**dict.fromkeys(SEARCH_LIMITS), **changes}
     with open_archive(db) as archive:
         record = archive.run(run_name)
         if record.status is RunStatus.FINISHED and not limits:
@@ -232,6 +232,8 @@ def drive(
 def _sit(session: Session, interruption: Interruption, *, search: bool) -> FinalResult | None:
     if search:
         session.search(interruption)
+        if not interruption():
+            session.simplify(interruption)
     return None if interruption() else session.final(interruption)
 
 
@@ -325,6 +327,7 @@ def _report(
     db: str,
 ) -> int:
     """The finalists and the last line, on stderr: stdout is for data that was asked for."""
+    from reports.arms import effort_text
     from reports.summary import final_view, finalists, last_line
     from reports.text import scale_text
 
@@ -333,8 +336,10 @@ def _report(
     facts = problem.declaration
     if result is not None:
         screen = console(ctx, stderr=True)
-        screen.print(final_view(finalists(archive, now), now))
+        screen.print(final_view(finalists(archive, now), now, archive.arms(now.id)))
         screen.print(scale_text(facts.baseline, facts.reference), markup=False, highlight=False)
+    elif effort := effort_text(now, archive.arms(now.id)):
+        click.echo(effort, err=True)
     click.echo(last_line(now, best), err=True)
     if not archive.standings(now.id, top=1):
         return NOTHING_FEASIBLE

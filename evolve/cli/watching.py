@@ -110,6 +110,7 @@ class LiveObserver:
             scale=self._scale,
             seed=best_seed(seed_standings(self._archive, run)),
             ancestry=steps,
+            arms=self._archive.arms(self._run_id),
         )
         self._live.update(view, refresh=True)
 

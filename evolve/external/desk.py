@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from threading import Condition
@@ -12,6 +12,7 @@ from db.archive import Archive, utc_now
 from db.records import Note, NoteKind
 from evaluators.model import Evaluation
 from evaluators.problem import Declaration
+from evolve.bandit.arm import Offer
 from evolve.desk import Draft, Trial, Written
 from evolve.evolution import Evolution
 from evolve.external.allowance import Allowance
@@ -172,6 +173,11 @@ class ExternalDesk:
         return told
 
     # -- the driver: see `Desk` ----------------------------------------------------------------------
+
+    @property
+    def offers(self) -> Sequence[Offer]:
+        """Nothing to choose from: who asks decides what to write."""
+        return ()
 
     @property
     def under_way(self) -> int:

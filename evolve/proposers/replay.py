@@ -13,7 +13,7 @@ from evolve.desk import InlineDesk
 from evolve.proposal import Context, Proposal, ProposalError, Selection
 from reports.leaderboard import seed_standings
 
-COPIED = ("seed", "workload", "selector", "block_size", "clock")
+COPIED = ("seed", "workload", "selector", "without", "block_size", "clock")
 """Settings that a replay takes from the recorded run."""
 
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 from evolve.selectors.adaptive import Adaptive
+from evolve.selectors.beam import Beam
 from evolve.selectors.best_of_n import BestOfN
+from evolve.selectors.pareto import Pareto
 from evolve.selectors.protocol import Choice, Member, Selector
+from evolve.selectors.sequential import Sequential
 
-SELECTORS: dict[str, type[Adaptive] | type[BestOfN]] = {"adaptive": Adaptive, "best_of_n": BestOfN}
+SELECTORS: Mapping[str, Callable[[], Selector]] = MappingProxyType(
+    {
+        "adaptive": Adaptive,
+        "pareto": Pareto,
+        "beam": Beam,
+        "sequential": Sequential,
+        "best_of_n": BestOfN,
+    }
+)
 
-__all__ = ["SELECTORS", "Adaptive", "BestOfN", "Choice", "Member", "Selector"]
+__all__ = ["SELECTORS", "Adaptive", "Beam", "BestOfN", "Choice", "Member", "Pareto", "Selector", "Sequential"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from evolve.selectors.population import Population, best_first
 from evolve.selectors.protocol import Choice, Member
 
 KEPT = 16
@@ -14,20 +15,19 @@ class BestOfN:
 
     def __init__(self) -> None:
         self._seeds: dict[int, Member] = {}
-        self._leaders: dict[int, Member] = {}
+        self._found = Population(KEPT)
 
     def tell(self, member: Member) -> None:
         """See `Selector.tell`."""
         if member.is_seed:
             self._seeds[member.number] = member
-        self._leaders[member.number] = member
-        if len(self._leaders) > KEPT:
-            del self._leaders[min(self._leaders.values(), key=lambda m: (m.low, -m.number)).number]
+        else:
+            self._found.tell(member)
 
     def drop(self, number: int) -> None:
         """See `Selector.drop`."""
         self._seeds.pop(number, None)
-        self._leaders.pop(number, None)
+        self._found.drop(number)
 
     def bred(self, parent: int) -> None:
         """Children change nothing here."""
@@ -36,12 +36,17 @@ class BestOfN:
         """The best seed as parent, the others as inspirations."""
         if not self._seeds:
             return None
-        ranked = sorted(self._seeds.values(), key=lambda m: (m.low, -m.number))
-        others = [member.number for member in ranked[:-1]]
+        best, *others = [member.number for member in best_first(self._seeds.values())]
         rng.shuffle(others)
-        return Choice(parent=ranked[-1].number, inspirations=tuple(others))
+        return Choice(parent=best, inspirations=tuple(others))
+
+    def neighbours(self, parent: int) -> list[int]:  # noqa: ARG002 - there is one population
+        """Everybody who is kept."""
+        return [member.number for member in self._everybody()]
 
     def leaders(self, count: int) -> list[int]:
         """See `Selector.leaders`."""
-        ranked = sorted(self._leaders.values(), key=lambda m: (-m.low, m.number))
-        return [member.number for member in ranked[:count]]
+        return [member.number for member in self._everybody()[:count]]
+
+    def _everybody(self) -> list[Member]:
+        return best_first([*self._seeds.values(), *self._found.ranked()])

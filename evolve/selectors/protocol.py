@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
@@ -17,6 +18,8 @@ class Member:
         low: lower end of the 95 % interval of that score.
         cell: bins of its behaviour descriptors.
         is_seed: whether it is an unmodified starting program.
+        parent: number of its first parent; None for a seed.
+        kinds: mean lead over the best seed on each kind of workload, in points, on the blocks that both have met.
     """
 
     number: int
@@ -24,6 +27,8 @@ class Member:
     low: float
     cell: tuple[int, ...]
     is_seed: bool
+    parent: int | None = None
+    kinds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,9 @@ class Selector(Protocol):
 
     def choose(self, rng: Random) -> Choice | None:
         """Choose a parent; None while nobody has been measured."""
+
+    def neighbours(self, parent: int) -> list[int]:
+        """Numbers of those whom a child of that parent would live among: what it must differ from to be new."""
 
     def leaders(self, count: int) -> list[int]:
         """Numbers of the members with the highest lower bounds, best first."""

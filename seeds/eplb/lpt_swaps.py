@@ -8,10 +8,10 @@ heavier of the two GPUs lightest, and a layer is done when no exchange saves eno
 
 import numpy as np
 
-SWAP_ROUNDS = 16
-PARTNERS = 4
+SWAP_ROUNDS = 16  # tune: int 1 32
+PARTNERS = 4  # tune: int 1 8
 # An exchange must save this share of the most loaded GPU's load.
-MIN_SAVING = 0.001
+MIN_SAVING = 0.001  # tune: float 1e-4 0.03 log
 
 
 def forecast(history: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from evolve.brief import Brief
 from evolve.evolution import Evolution
 from evolve.proposal import Material, Selection
 from evolve.selectors import Adaptive
+from evolve.steering import Steering
 
 TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
 CHILD = "import numpy as np\n\n\ndef answer(size):\n    return np.full(size, 0.4)\n"
@@ -41,7 +42,7 @@ def verdict(planned: Planned, a: float, b: float) -> Evaluation:
 
 @pytest.fixture
 def evolution() -> Evolution:
-    made = Evolution(load_problem(TRIVIAL), Adaptive(), seed=0, known=lambda digest: None)
+    made = Evolution(load_problem(TRIVIAL), Steering({"adaptive": Adaptive()}), seed=0, known=lambda digest: None)
     scores = {0: (40.0, 20.0), 1: (0.0, 0.0)}
     seeds = {}
     for _ in range(4):

@@ -13,8 +13,11 @@ from evaluators.registry import load_problem
 from evolve.desk import InlineDesk
 from evolve.drafting import ATTEMPTS, Refusal, SearchExhaustedError
 from evolve.evolution import CARRIED, Ask, Evolution
+from evolve.parts import Parts
 from evolve.proposal import Context, Proposal, ProposalError, Selection
+from evolve.racing import Racing
 from evolve.selectors import Adaptive
+from evolve.steering import Steering
 from evolve.title import SEEDS_BLOCK, SPACING
 
 TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
@@ -81,10 +84,11 @@ class Driver:
         self.desk = InlineDesk(proposer or Counter())  # type: ignore[arg-type]
         self.evolution = Evolution(
             self.problem,
-            Adaptive(),
+            Steering({"adaptive": Adaptive()}),
             seed=seed,
             known=lambda digest: next((c.number for c in self.candidates.values() if c.digest == digest), None),
             block_size=block_size,
+            parts=Parts(racing=Racing()),
         )
 
     def try_ask(self) -> Ask | None:
@@ -135,7 +139,7 @@ def test_children_name_their_parents_and_meet_their_parents_workloads() -> None:
     assert ask.candidate is not None
     parent = ask.candidate.parents[0]
     assert parent in (0, 1)
-    rival = driver.evolution.rival(ask.candidate, ask.planned)
+    rival = driver.evolution.race(ask.candidate, ask.planned).shares
     assert rival == tuple(10.0 - parent + shift for shift in (-1.0, 1.0, 2.0, -2.0))
 
 
@@ -312,8 +316,8 @@ def test_memory_stays_bounded() -> None:
     driver = Driver(block_size=100_000)
     rng = Random(5)
     driver.go(400, lambda p: rng.gauss(0, 10))
-    assert len(driver.evolution._records) < 80
-    assert len(driver.evolution._materials) < 80
+    assert len(driver.evolution._population.records) < 80
+    assert len(driver.evolution._population.materials) < 80
 
 
 @pytest.mark.parametrize("slots", [2, 4, 8])

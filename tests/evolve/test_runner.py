@@ -18,6 +18,7 @@ from evolve.evolution import Evolution
 from evolve.proposers.operators import Operators
 from evolve.runner import Flight, RunError, Runner, Workshop
 from evolve.selectors import Adaptive
+from evolve.steering import Steering
 
 TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
 SECRET = bytes(32)
@@ -100,7 +101,7 @@ def runner_of(
 ) -> Runner:
     evolution = Evolution(
         load_problem(TRIVIAL, "2"),
-        Adaptive(),
+        Steering({"adaptive": Adaptive()}),
         seed=4,
         known=lambda digest: archive.has_digest(run.id, digest),
         block_size=15,

@@ -15,10 +15,11 @@ from random import Random
 
 from db.records import Note, NoteKind
 from evaluators.model import Evaluation
+from evolve.bandit import arm as bandit
 from evolve.brief import Attempt, Brief
 from evolve.desk import DeskError, Draft, Trial, Written
 from evolve.proposal import Selection
-from evolve.proposers.llm.arms import Arm, Arms
+from evolve.proposers.llm.arms import Arm, find, offers_of
 from evolve.proposers.llm.chat import Chat, Turn
 from evolve.proposers.llm.errors import ChatError, ProviderError
 from evolve.proposers.llm.models import Model
@@ -54,12 +55,16 @@ class Memory:
         brief: says what a model is told of a selection.
         attempts: the latest attempts of all lines, newest last.
         say: tells a person.
+        spent: tokens and US dollars that the calls of a ticket were charged with.
+        broken: number of the failed program that waits longest for its repair; None without any.
     """
 
     next_ticket: Callable[[], int]
     brief: Callable[[Selection], Brief]
     attempts: Callable[[], Sequence[Attempt]]
     say: Callable[[str], None]
+    spent: Callable[[int], tuple[int, float]] = lambda _: (0, 0.0)
+    broken: Callable[[], int | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +89,10 @@ class LlmDesk:
         chat: talks to the servers; closed with the desk.
         author: carries a job out.
         models: who may be asked.
-        arms: draws model and kind of change.
         trials: programs that authors want to try out.
         memory: what is known.
         insights_every: how many candidates lie between two summaries of what was learned; 0 for none.
+        share: weight of all its offers together, relative to what else there is.
     """
 
     def __init__(
@@ -96,10 +101,10 @@ class LlmDesk:
         author: Author,
         *,
         models: Sequence[Model],
-        arms: Arms,
         trials: Trials,
         memory: Memory,
         insights_every: int = 0,
+        share: float = 1.0,
     ) -> None:
         self._chat = chat
         self._author = author
@@ -108,12 +113,13 @@ class LlmDesk:
         self._answered: set[tuple[str | None, str]] = set()
         self._in_vain = 0
         self._slots = self._count_slots()
-        self._arms = arms
+        self._share = share
         self._trials = trials
         self._memory = memory
         self._insights_every = insights_every
         self._summed_up: int | None = None
         self._repairs: dict[int, int] = {}
+        self._pulled: dict[int, bandit.Arm | None] = {}
         self._jobs: dict[int, Future[None]] = {}
         self._others: set[Future[None]] = set()
         self._given_up: set[int] = set()
@@ -128,6 +134,11 @@ class LlmDesk:
     def slots(self) -> int:
         """Drafts at the same time, over all models; somewhat more than there may be requests."""
         return self._slots
+
+    @property
+    def offers(self) -> Sequence[bandit.Offer]:
+        """Every model with every kind of change."""
+        return offers_of(self._possible(self._memory.broken(), crossover=True), self._share)
 
     @property
     def under_way(self) -> int:
@@ -148,8 +159,10 @@ class LlmDesk:
         """See `evolve.desk.Desk`."""
         brief = self._memory.brief(draft.selection)
         rng = draft.context.rng
-        arm = self._arms.choose(rng, self._possible(brief))
+        broken = brief.broken.number if brief.broken else None
+        arm = find(draft.arm, self._possible(broken, crossover=bool(brief.inspirations)), rng)
         ticket = self._memory.next_ticket()
+        self._pulled[ticket] = draft.arm
         if arm.kind is Kind.REPAIR and brief.broken:
             self._repairs[ticket] = brief.broken.number
         elif brief.broken:
@@ -169,6 +182,8 @@ class LlmDesk:
         if isinstance(arrived, Written):
             if arrived.ticket is not None:
                 self._jobs.pop(arrived.ticket, None)
+                tokens, cost = self._memory.spent(arrived.ticket)
+                return replace(arrived, arm=self._pulled.pop(arrived.ticket, None), tokens=tokens, cost=cost)
             return arrived
         if isinstance(arrived, _Lost):
             self._count_failure(arrived)
@@ -239,12 +254,11 @@ class LlmDesk:
 
     # -- in the driver's thread ----------------------------------------------------------------------
 
-    def _possible(self, brief: Brief) -> list[Arm]:
+    def _possible(self, broken: int | None, *, crossover: bool) -> list[Arm]:
         kinds = [Kind.EDIT, Kind.REWRITE]
-        if brief.inspirations:
+        if crossover:
             kinds.append(Kind.CROSSOVER)
-        taken = {*self._repairs.values(), *self._given_up}
-        if brief.broken and brief.broken.number not in taken:
+        if broken is not None and broken not in {*self._repairs.values(), *self._given_up}:
             kinds.append(Kind.REPAIR)
         return [Arm(model=model, kind=kind) for model in self._models.values() for kind in kinds]
 

@@ -60,6 +60,11 @@ class Model:
         """What tells it from the others: two servers may have models of one name."""
         return self.base_url, self.name
 
+    @property
+    def label(self) -> str:
+        """The same for people: its name, and its server where that is not OpenAI itself."""
+        return self.name if self.base_url is None else f"{self.name} at {urlsplit(self.base_url).netloc}"
+
 
 def named_models(
     names: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
@@ -13,7 +14,6 @@ from db.records import CallResult, NewCall, RunRecord
 from evolve.config import KEY_VARIABLE, LIMITS, ConfigError
 from evolve.evolution import Evolution
 from evolve.proposers.llm.agent import Agent, ArchiveLibrary
-from evolve.proposers.llm.arms import WeightedArms
 from evolve.proposers.llm.chat import Chat, list_models
 from evolve.proposers.llm.desk import LlmDesk, Memory
 from evolve.proposers.llm.errors import ProviderError
@@ -38,14 +38,31 @@ class ArchiveLedger:
     def __init__(self, archive: Archive, run_id: int) -> None:
         self._archive = archive
         self._run_id = run_id
+        self._lock = threading.Lock()
+        self._tickets: dict[int, int] = {}
+        self._spent: dict[int, tuple[int, float]] = {}
 
     def begin(self, call: NewCall) -> int:
         """See `Archive.begin_call`."""
-        return self._archive.begin_call(self._run_id, call)
+        call_id = self._archive.begin_call(self._run_id, call)
+        if call.ticket is not None:
+            with self._lock:
+                self._tickets[call_id] = call.ticket
+        return call_id
 
     def finish(self, call_id: int, result: CallResult) -> None:
         """See `Archive.finish_call`."""
+        with self._lock:
+            ticket = self._tickets.pop(call_id, None)
+            if ticket is not None:
+                tokens, cost = self._spent.get(ticket, (0, 0.0))
+                self._spent[ticket] = (tokens + result.usage.tokens, cost + (result.cost or 0.0))
         self._archive.finish_call(call_id, result)
+
+    def take_spent(self, ticket: int) -> tuple[int, float]:
+        """Tokens and US dollars that the calls of a ticket have been charged with; it is forgotten then."""
+        with self._lock:
+            return self._spent.pop(ticket, (0, 0.0))
 
 
 def prepare_models(settings: dict[str, Any], environ: Mapping[str, str]) -> tuple[Model, ...]:
@@ -116,19 +133,23 @@ def open_llm_desk(
     run: RunRecord,
     evolution: Evolution,
     say: Callable[[str], None],
+    share: float = 1.0,
 ) -> LlmDesk:
     """The desk of a run, with what earlier sittings spent counted; ``say`` tells a person what goes wrong.
+
+    ``share`` is the weight of all that models may be asked, relative to what else writes programs.
 
     Raises:
         ConfigError: a key or a file is missing, or something in a file cannot be.
     """
     models = models_of(settings, environ)
     now = archive.run_by_id(run.id)
+    ledger = ArchiveLedger(archive, run.id)
     chat = Chat(
         purse=Purse(
             Allowance(tokens=settings["tokens"], cost=settings["cost"]), spent_tokens=now.tokens, spent_cost=now.cost
         ),
-        ledger=ArchiveLedger(archive, run.id),
+        ledger=ledger,
         scrubber=Scrubber(_secrets(models, environ, archive.secret(run.id))),
         rng=Random(f"{settings['seed']}:{now.calls}:delays"),
     )
@@ -140,15 +161,17 @@ def open_llm_desk(
         chat,
         author,
         models=models,
-        arms=WeightedArms(),
         trials=trials,
         memory=Memory(
             next_ticket=lambda: archive.next_ticket(run.id),
             brief=evolution.brief,
             attempts=lambda: evolution.latest_attempts,
             say=say,
+            spent=ledger.take_spent,
+            broken=evolution.broken,
         ),
         insights_every=settings["insights_every"],
+        share=share,
     )
 
 

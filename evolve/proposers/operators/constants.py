@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from evolve.proposal import ProposalError
 from evolve.proposers.operators.source import Edit, Program
 from evolve.proposers.operators.task import Change, Task
+from evolve.proposers.tuner.marks import Mark, read_marks
+from evolve.proposers.tuner.space import Kind, Space, literal, same
 
 SPREAD = 0.35
+_MARKED_WEIGHT = 6.0
+_NEAR = 0.15
+_ANYWHERE_SHARE = 0.1
+_REDRAWS = 8
 _NAMED_WEIGHT = 4.0
 _STRUCTURAL_SHARE = 0.03
 _SHAPE_KEYWORDS = frozenset({"axis", "axes", "dtype", "ndmin", "keepdims", "minlength", "ndim", "shape"})
@@ -28,26 +35,86 @@ class _Number:
     structural: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spot:
+    """A literal that may change: its place in bytes, how often it is chosen, and how another value is drawn."""
+
+    start: int
+    end: int
+    weight: float
+    label: str
+    fresh: Callable[[Random], str]
+
+
 def constant(task: Task) -> Change:
     """Perturb one to three numbers: floats by a factor or in logit space, integers by small steps.
 
-    Indices, axes, shapes, and 0, 1 and 2 inside functions hold a program together rather than tune it; they
-    are touched rarely.
+    A constant that is marked for tuning keeps its kind and stays in its range. Indices, axes, shapes, and 0, 1 and 2
+    inside functions hold a program together rather than tune it; they are touched rarely.
     """
-    structural = task.rng.random() < _STRUCTURAL_SHARE
-    numbers = [number for number in _numbers(task.parent) if number.structural == structural]
-    if not numbers:
+    spots = _spots(task.parent, structural=task.rng.random() < _STRUCTURAL_SHARE)
+    if not spots:
         raise ProposalError("the program has no numbers to tune")
     count = task.rng.choices((1, 2, 3), (6, 3, 1))[0]
     edits: dict[int, Edit] = {}
     notes = []
     for _ in range(count):
-        number = task.rng.choices(numbers, [each.weight for each in numbers])[0]
-        if id(number.node) not in edits:
-            new = perturbed(number.value, task.rng)
-            edits[id(number.node)] = task.parent.replace(number.node, new)
-            notes.append(f"{number.label} {task.parent.text(number.node)} -> {new}")
-    return Change(source=task.parent.edited(edits.values()), operator="constant", note=", ".join(notes))
+        spot = task.rng.choices(spots, [each.weight for each in spots])[0]
+        if spot.start not in edits:
+            new = spot.fresh(task.rng)
+            edits[spot.start] = Edit(start=spot.start, end=spot.end, text=new)
+            notes.append(f"{spot.label} {task.parent.slice(spot.start, spot.end)} -> {new}")
+    return Change(
+        source=task.parent.edited(edits.values()), operator="constant", note=", ".join(notes), may_orphan=False
+    )
+
+
+def _spots(program: Program, *, structural: bool) -> list[_Spot]:
+    """List the marked constants, and the numbers beside them that are structural or not."""
+    marks = program.once("marks", lambda: read_marks(program.source))
+    spots = []
+    for number in program.once("numbers", lambda: tuple(_numbers(program))):
+        start, end = program.span(number.node)
+        if number.structural == structural and not any(mark.start <= start < mark.end for mark in marks):
+            fresh = partial(perturbed, number.value)
+            spots.append(_Spot(start=start, end=end, weight=number.weight, label=number.label, fresh=fresh))
+    if not structural:
+        spots += [
+            _Spot(start=mark.start, end=mark.end, weight=_MARKED_WEIGHT, label=mark.key, fresh=partial(redrawn, mark))
+            for mark in marks
+        ]
+    return spots
+
+
+def redrawn(mark: Mark, rng: Random) -> str:
+    """Draw another value for a marked constant, as the text of a literal: another choice, or a number near by."""
+    space = mark.space
+    if space.kind is Kind.CHOICE:
+        return literal(rng.choice([choice for choice in space.choices if not same(choice, mark.value)]))
+    assert isinstance(mark.value, int | float)
+    for _ in range(_REDRAWS):
+        near = space_share(space, mark.value) + rng.gauss(0, _NEAR)
+        share = rng.random() if rng.random() < _ANYWHERE_SHARE else near
+        value = space.nearest(_at_share(space, share), mark.value)
+        if not same(value, mark.value):
+            return literal(value)
+    # A coarse range: the neighbour on the other side of a bound.
+    step = space.step if mark.value + space.step <= space.high else -space.step
+    return literal(space.nearest(mark.value + step, mark.value))
+
+
+def space_share(space: Space, value: float) -> float:
+    """Where in its range a number lies, from 0 to 1; by factors where the mark says so."""
+    if space.log:
+        return math.log(value / space.low) / math.log(space.high / space.low)
+    return (value - space.low) / (space.high - space.low)
+
+
+def _at_share(space: Space, share: float) -> float:
+    inside = min(1.0, max(0.0, share))
+    if space.log:
+        return float(space.low * (space.high / space.low) ** inside)
+    return space.low + inside * (space.high - space.low)
 
 
 def perturbed(value: float, rng: Random) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar, cast
 
+from evaluators.program import global_references
 from evaluators.scopes import parameters_of
 
 BUILTINS = frozenset(dir(builtins))
@@ -36,6 +38,60 @@ _FLOAT_SIGNS = frozenset(
 )
 
 
+_T = TypeVar("_T")
+
+
+class Flow:
+    """Remembers what was asked about the nodes of one tree, which must neither change nor go away meanwhile."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], object] = {}
+
+    def walk(self, node: ast.AST) -> tuple[ast.AST, ...]:
+        """See `ast.walk`."""
+        return self._once("walk", node, lambda: tuple(ast.walk(node)))
+
+    def dump(self, node: ast.AST) -> str:
+        """See `ast.dump`."""
+        return self._once("dump", node, lambda: ast.dump(node))
+
+    def reads(self, node: ast.AST) -> frozenset[str]:
+        """See `reads`."""
+        return self._once("reads", node, lambda: frozenset(reads(node)))
+
+    def binds(self, node: ast.AST) -> frozenset[str]:
+        """See `binds`."""
+        return self._once("binds", node, lambda: frozenset(binds(node)))
+
+    def changes(self, node: ast.AST) -> frozenset[str]:
+        """See `changes`."""
+        return self._once("changes", node, lambda: frozenset(changes(node)))
+
+    def references(self, statement: ast.stmt) -> tuple[ast.Name, ...]:
+        """See `evaluators.program.global_references`."""
+        return self._once("references", statement, lambda: tuple(global_references(statement)))
+
+    def bound_before(self, function: ast.FunctionDef, line: int) -> frozenset[str]:
+        """Name the parameters, and what is bound on earlier lines of the function."""
+        stored = self._once("stored", function, lambda: _stored(function))
+        return frozenset(name for name, first in stored.items() if first < line)
+
+    def _once(self, question: str, node: ast.AST, answer: Callable[[], _T]) -> _T:
+        key = (question, id(node))
+        if key not in self._known:
+            self._known[key] = answer()
+        return cast(_T, self._known[key])
+
+
+def _stored(function: ast.FunctionDef) -> dict[str, int]:
+    """The first line on which each name of a function is bound; 0 for parameters."""
+    first = {argument.arg: 0 for argument in parameters_of(function.args)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            first[node.id] = min(node.lineno, first.get(node.id, node.lineno))
+    return first
+
+
 def reads(node: ast.AST) -> set[str]:
     """Name what a node reads, without what its comprehensions and lambdas bind themselves."""
     bound: set[str] = set()
@@ -64,15 +120,6 @@ def changes(node: ast.AST) -> set[str]:
         match item:
             case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
                 names.add(name)
-    return names
-
-
-def bound_before(function: ast.FunctionDef, line: int) -> set[str]:
-    """Name the parameters, and what is bound on earlier lines of the function."""
-    names = {argument.arg for argument in parameters_of(function.args)}
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno < line:
-            names.add(node.id)
     return names
 
 

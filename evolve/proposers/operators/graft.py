@@ -6,10 +6,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evaluators.program import global_references
 from evolve.proposal import Material, ProposalError
-from evolve.proposers.operators.dataflow import BUILTINS, binds, bound_before, changes, is_docstring, reads
-from evolve.proposers.operators.source import Edit, Program, all_names
+from evolve.proposers.operators.dataflow import BUILTINS, Flow, is_docstring
+from evolve.proposers.operators.source import Edit, Program, all_names, indented
 from evolve.proposers.operators.task import Change, Task, one_line
 from evolve.proposers.operators.transplant import (
     accepts_same_calls,
@@ -50,7 +49,7 @@ def graft(task: Task) -> Change:
     luggage = pack_luggage(donor, (node.id for node in place.references), present, renames, taken)
     body = written(donor, place.statement, luggage.renames, place.references)
     start, _ = task.parent.lines(place.before)
-    text = _indented(body, donor.indent(place.statement), task.parent.indent(place.before))
+    text = indented(body, donor.indent(place.statement), task.parent.indent(place.before))
     anchor = task.parent.functions[place.function]
     edits = [Edit(start=start, end=start, text=text), *unpack(task.parent, donor, luggage, anchor)]
     edits += clearing(task.parent, present, anchor)
@@ -84,19 +83,20 @@ def _places(parent: Program, donor: Program) -> Iterator[_Place]:
         source = donor.functions.get(name)
         if source is None:
             continue
-        ours = ast.dump(function)
-        globals_read = list(global_references(source))
+        flow, theirs = parent.flow, donor.flow
+        ours = flow.dump(function)
+        globals_read = theirs.references(source)
         for statement in source.body:
             # A step builds on what it changes; anything else throws away what the parent has computed.
-            is_step = bool(changes(statement) & reads(statement))
-            repeated = ast.dump(getattr(statement, "value", statement)) in ours
+            is_step = bool(theirs.changes(statement) & theirs.reads(statement))
+            repeated = theirs.dump(getattr(statement, "value", statement)) in ours
             if not _is_movable(statement) or (repeated and not is_step):
                 continue
-            nodes = {id(node) for node in ast.walk(statement)}
+            nodes = {id(node) for node in theirs.walk(statement)}
             references = tuple(node for node in globals_read if id(node) in nodes)
             weight = (_REPEAT_WEIGHT if repeated else 1.0) * (1.0 if is_step else _OVERWRITE_WEIGHT)
             for before in function.body:
-                if not is_docstring(before) and _fits(statement, before, function, donor, references):
+                if not is_docstring(before) and _fits(statement, before, function, (parent, donor), references):
                     yield _Place(
                         function=name,
                         statement=statement,
@@ -118,34 +118,27 @@ def _fits(
     statement: ast.stmt,
     before: ast.stmt,
     function: ast.FunctionDef,
-    donor: Program,
+    programs: tuple[Program, Program],
     references: tuple[ast.Name, ...],
 ) -> bool:
-    defined = bound_before(function, before.lineno)
+    parent, donor = programs
+    defined = parent.flow.bound_before(function, before.lineno)
     globals_read = {node.id for node in references}
-    if globals_read & (defined | binds(function)):
+    if globals_read & (defined | parent.flow.binds(function)):
         return False
-    own = binds(statement) if isinstance(statement, ast.If | ast.For) else set()
-    local_reads = reads(statement) - globals_read - own
+    own = donor.flow.binds(statement) if isinstance(statement, ast.If | ast.For) else frozenset()
+    local_reads = donor.flow.reads(statement) - globals_read - own
     if not local_reads <= defined or not globals_read <= donor.bindings.keys() | BUILTINS:
         return False
-    return bool(_alive_after(before, function) & changes(statement))
+    return bool(_alive_after(before, function, parent.flow) & donor.flow.changes(statement))
 
 
-def _alive_after(before: ast.stmt, function: ast.FunctionDef) -> set[str]:
+def _alive_after(before: ast.stmt, function: ast.FunctionDef, flow: Flow) -> set[str]:
     """Name what the rest of the function reads before it binds it anew."""
     alive: set[str] = set()
     bound: set[str] = set()
     for statement in function.body[function.body.index(before) :]:
-        alive |= reads(statement) - bound
+        alive |= flow.reads(statement) - bound
         if isinstance(statement, ast.Assign | ast.AnnAssign):
-            bound |= binds(statement)
+            bound |= flow.binds(statement)
     return alive
-
-
-def _indented(text: str, old: str, new: str) -> str:
-    """Move whole lines from one indentation to another; strings over several lines must not depend on it."""
-    lines = text.splitlines(keepends=True)
-    if any(line.strip() and not line.startswith(old) for line in lines):
-        raise ProposalError("the statement cannot be indented anew")
-    return "".join(new + line[len(old) :] if line.strip() else line for line in lines)

@@ -6,10 +6,13 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 
 from evolve.proposal import ProposalError
-from evolve.proposers.operators.dataflow import bound_before, looks_float, reads
+from evolve.proposers.operators.dataflow import looks_float, reads
+from evolve.proposers.operators.kinds import Kinds
+from evolve.proposers.operators.numerics import FLOAT
 from evolve.proposers.operators.source import Edit, Program
 from evolve.proposers.operators.statements import delete_statement, duplicate_statement, swap_statements
 from evolve.proposers.operators.task import Change, Operator, Option, Task, draw, one_line
+from evolve.proposers.operators.typed import alike, clipped, expressions, key, masked, mixed, threshold, weighed
 
 _COMPARISONS: Mapping[type[ast.cmpop], tuple[str, tuple[str, ...]]] = {
     ast.Lt: ("<", ("<=", ">")),
@@ -35,6 +38,7 @@ _PAIRS = {
     "floor": "ceil",
     "ceil": "floor",
 }
+_RISKY = 0.03
 _RARE_PAIRS = frozenset({"argmin", "argmax", "floor", "ceil"})
 
 
@@ -50,19 +54,11 @@ def mutate(task: Task) -> Change:
     raise ProposalError("nothing to mutate")
 
 
-def _expressions(program: Program) -> Iterator[tuple[ast.FunctionDef, ast.expr]]:
-    """Yield every expression in a function's body; annotations, defaults and docstrings do not count."""
-    for function in program.functions.values():
-        for statement in function.body:
-            for node in ast.walk(statement):
-                if isinstance(node, ast.expr):
-                    yield function, node
-
-
-def _from_options(kind: str, find: Callable[[Program], Iterator[Option]]) -> Operator:
+def _from_options(kind: str, find: Callable[[Program, Kinds], Iterator[Option]]) -> Operator:
     def operator(task: Task) -> Change:
-        chosen = draw(task.rng, list(find(task.parent)), f"place for {kind}")
-        return Change(source=task.parent.edited(chosen.edits), operator=f"mutate:{kind}", note=chosen.note)
+        chosen = draw(task.rng, list(find(task.parent, task.kinds)), f"place for {kind}")
+        source = task.parent.edited(chosen.edits)
+        return Change(source=source, operator=f"mutate:{kind}", note=chosen.note, may_orphan=kind == "name")
 
     return operator
 
@@ -86,24 +82,30 @@ def _token_option(
         yield Option(weight=weight, edits=(edit,), note=note)
 
 
-def _comparison(program: Program) -> Iterator[Option]:
-    for function, node in _expressions(program):
+def _comparison(program: Program, kinds: Kinds) -> Iterator[Option]:
+    for function, node in expressions(program):
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
             old, news = _COMPARISONS[type(node.ops[0])]
+            sides = (node.left, node.comparators[0])
+            # Comparing counts and sizes keeps a program inside its arrays.
+            weight = 1.0 if FLOAT in (kinds.of(sides[0]).dtype, kinds.of(sides[1]).dtype) else _RISKY
             for new in news:
-                yield from _token_option(program, function, (node.left, node.comparators[0]), (old, new), 1.0)
+                yield from _token_option(program, function, sides, (old, new), weight)
 
 
-def _arithmetic(program: Program) -> Iterator[Option]:
-    for function, node in _expressions(program):
+def _arithmetic(program: Program, kinds: Kinds) -> Iterator[Option]:
+    for function, node in expressions(program):
         if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
             old, new, weight = _ARITHMETIC[type(node.op)]
+            if kinds.of(node).dtype != FLOAT:
+                weight *= _RISKY
             yield from _token_option(program, function, (node.left, node.right), (old, new), weight)
 
 
-def _reduction(program: Program) -> Iterator[Option]:
+def _reduction(program: Program, kinds: Kinds) -> Iterator[Option]:
+    del kinds
     numpy = program.module_alias("numpy")
-    for function, node in _expressions(program):
+    for function, node in expressions(program):
         if not isinstance(node, ast.Call):
             continue
         name, weight = "", 1.0
@@ -124,38 +126,22 @@ def _reduction(program: Program) -> Iterator[Option]:
                 yield Option(weight=weight, edits=(edit,), note=note)
 
 
-def _name(program: Program) -> Iterator[Option]:
-    """Read another name that was bound alike: a parameter annotated the same, a result of such a call."""
-    for function, node in _expressions(program):
+def _name(program: Program, kinds: Kinds) -> Iterator[Option]:
+    """Read another name that holds a floating-point value of the same kind."""
+    for function, node in expressions(program):
         if not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)):
             continue
-        roles = _roles(function)
-        if node.id in roles:
-            known = bound_before(function, node.lineno)
-            for other, role in roles.items():
-                if other != node.id and role == roles[node.id] and other in known:
-                    note = f"in {function.name}, line {node.lineno}: {node.id} -> {other}"
-                    yield Option(weight=1.0, edits=(program.replace(node, other),), note=note)
+        kind = kinds.of(node)
+        if kind.dtype == FLOAT:
+            for other, sure in alike(program, kinds, function, node, kind):
+                note = f"in {function.name}, line {node.lineno}: {node.id} -> {other}"
+                yield Option(weight=sure, edits=(program.replace(node, other),), note=note)
 
 
-def _roles(function: ast.FunctionDef) -> dict[str, str]:
-    roles = {
-        argument.arg: f"parameter {ast.dump(argument.annotation)}"
-        for argument in function.args.args
-        if argument.annotation is not None
-    }
-    for node in ast.walk(function):
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=called, keywords=keywords)):
-                roles.setdefault(name, f"{ast.dump(called)} {[ast.dump(keyword) for keyword in keywords]}")
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.BinOp(op=op)):
-                roles.setdefault(name, type(op).__name__)
-    return roles
-
-
-def _last_window(program: Program) -> Iterator[Option]:
+def _last_window(program: Program, kinds: Kinds) -> Iterator[Option]:
     """Turn the last element of an array parameter into the mean of the last few."""
-    for function, node in _expressions(program):
+    del kinds
+    for function, node in expressions(program):
         match node:
             case ast.Subscript(
                 value=ast.Name(id=name),
@@ -168,20 +154,22 @@ def _last_window(program: Program) -> Iterator[Option]:
                     yield Option(weight=1.0, edits=(program.replace(node, text),), note=note)
 
 
-def _values(program: Program) -> Iterator[tuple[ast.FunctionDef, ast.stmt, ast.expr]]:
+def _values(program: Program, kinds: Kinds) -> Iterator[tuple[ast.FunctionDef, ast.stmt, ast.expr]]:
     """Yield what is assigned to a name or returned, where it looks like floating-point numbers."""
     for function in program.functions.values():
         for node in ast.walk(function):
             match node:
                 case ast.Assign(targets=[ast.Name()], value=value) | ast.Return(value=ast.expr() as value):
-                    if looks_float(value, function if isinstance(node, ast.Return) else None):
+                    kind = kinds.of(value)
+                    known = kind.dtype == FLOAT and kind.shape != ()
+                    if known or (not kind.dtype and looks_float(value, function)):
                         yield function, node, value
 
 
-def _reshape_value(program: Program) -> Iterator[Option]:
+def _reshape_value(program: Program, kinds: Kinds) -> Iterator[Option]:
     """Raise to a power, scale, or lift by the spread: how strongly large values count."""
     numpy = program.module_alias("numpy")
-    for function, _, value in _values(program):
+    for function, _, value in _values(program, kinds):
         old = program.text(value)
         forms = [f"({old}) ** {power}" for power in (0.8, 0.9, 1.1, 1.25)]
         if numpy is not None:
@@ -193,13 +181,13 @@ def _reshape_value(program: Program) -> Iterator[Option]:
             yield Option(weight=1.0, edits=(program.replace(value, form),), note=note)
 
 
-def _spread_over_first_axis(program: Program) -> Iterator[Option]:
+def _spread_over_first_axis(program: Program, kinds: Kinds) -> Iterator[Option]:
     """Add what a function's only argument says along its first axis: its spread, its trend, its peak.
 
     Fits a function that reduces an array over that axis, such as a forecast from a history of windows.
     """
     numpy = program.module_alias("numpy")
-    for function, node, value in _values(program):
+    for function, node, value in _values(program, kinds):
         arguments = [argument.arg for argument in function.args.args]
         if numpy is None or len(arguments) != 1 or not isinstance(node, ast.Return):
             continue
@@ -213,8 +201,9 @@ def _spread_over_first_axis(program: Program) -> Iterator[Option]:
             yield Option(weight=1.0, edits=(program.replace(value, form),), note=note)
 
 
-def _rounds(program: Program) -> Iterator[Option]:
+def _rounds(program: Program, kinds: Kinds) -> Iterator[Option]:
     """Run a counted loop whose counter is not used half or twice as often."""
+    del kinds
     for function in program.functions.values():
         for node in ast.walk(function):
             match node:
@@ -231,13 +220,19 @@ def _rounds(program: Program) -> Iterator[Option]:
 
 _KINDS: Mapping[Operator, float] = {
     _from_options("comparison", _comparison): 1.0,
-    _from_options("arithmetic", _arithmetic): 1.0,
+    _from_options("arithmetic", _arithmetic): 0.7,
     _from_options("reduction", _reduction): 1.0,
     _from_options("name", _name): 0.5,
     _from_options("window", _last_window): 1.5,
     _from_options("value", _reshape_value): 2.0,
     _from_options("spread", _spread_over_first_axis): 2.0,
     _from_options("rounds", _rounds): 0.5,
+    _from_options("weigh", weighed): 1.0,
+    _from_options("key", key): 1.5,
+    _from_options("mix", mixed): 1.0,
+    _from_options("threshold", threshold): 1.5,
+    _from_options("clip", clipped): 0.15,
+    _from_options("mask", masked): 0.5,
     delete_statement: 0.6,
     duplicate_statement: 0.5,
     swap_statements: 0.7,

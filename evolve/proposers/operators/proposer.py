@@ -12,10 +12,12 @@ from evolve.proposal import Context, Material, Proposal, ProposalError, Selectio
 from evolve.proposers.operators.blend import blend
 from evolve.proposers.operators.constants import constant
 from evolve.proposers.operators.crossover import adopt, crossover
+from evolve.proposers.operators.exchange import insert
 from evolve.proposers.operators.graft import graft
 from evolve.proposers.operators.mutate import mutate
 from evolve.proposers.operators.source import Program, prune
 from evolve.proposers.operators.task import Change, Operator, Task
+from evolve.proposers.operators.tidy import tidy
 from evolve.proposers.operators.warm_start import warm_start
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
@@ -25,7 +27,9 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "constant": constant,
         "crossover": crossover,
         "graft": graft,
+        "insert": insert,
         "mutate": mutate,
+        "prune": tidy,
         "warm_start": warm_start,
     }
 )
@@ -36,13 +40,19 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
         "constant": 4.0,
         "crossover": 2.5,
         "graft": 3.0,
+        "insert": 1.5,
         "mutate": 4.0,
+        "prune": 0.3,
         "warm_start": 2.0,
     }
 )
 _SECOND_TRIES = 4
+_NAMED_TRIES = 6
+_PARSED = 64
 # Starting from the carried state pays only once something improves that state.
-_FOLLOWERS: Mapping[str, Mapping[str, float]] = MappingProxyType({"warm_start": {"graft": 20.0, "adopt": 0.0}})
+_FOLLOWERS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {"warm_start": {"graft": 20.0, "insert": 10.0, "adopt": 0.0}}
+)
 
 
 class Operators:
@@ -61,7 +71,8 @@ class Operators:
         self._weights = dict(sorted(weights.items()))
         self._tries = tries
         self._stack_share = stack_share
-        # Seeds and elites come back again and again; their digests need not.
+        # Seeds and elites come back again and again; their trees and digests need not.
+        self._parse = lru_cache(maxsize=_PARSED)(Program)
         self._digest = lru_cache(maxsize=1024)(normalised_digest)
 
     @property
@@ -69,17 +80,27 @@ class Operators:
         """Name in the archive."""
         return "operators"
 
-    def propose(self, selection: Selection, context: Context) -> Proposal:
+    def propose(self, selection: Selection, context: Context, *, operator: str = "") -> Proposal:
         """Write one program that parses, passes the screen and has a digest of its own.
 
+        Args:
+            selection: the parent, and programs to take from.
+            context: the problem.
+            operator: the one to apply first, a key of `WEIGHTS`; empty draws one by weight. A second one may follow
+                all the same. The archive's name of the change begins with the name of the operator.
+
         Raises:
-            ProposalError: no operator found anything in `tries` tries.
+            ProposalError: nothing came of `tries` operators, or of a few tries of the one named.
+            ValueError: there is no such operator.
         """
+        if operator and operator not in OPERATORS:
+            raise ValueError(f"unknown operator {operator!r}; there are {', '.join(OPERATORS)}")
+        first_weights = {operator: 1.0} if operator else self._weights
         donors = _donors(selection, context.seeds)
         reasons: list[str] = []
-        for _ in range(self._tries):
+        for _ in range(min(self._tries, _NAMED_TRIES) if operator else self._tries):
             try:
-                change = self._make(selection.parent, donors, context)
+                change = self._make(selection.parent, donors, context, first_weights)
             except (ProposalError, ProgramError) as error:
                 reasons.append(str(error))
                 continue
@@ -91,16 +112,24 @@ class Operators:
                 parents=tuple(parents),
                 note=change.note,
             )
-        raise ProposalError(f"no operator applies to candidate {selection.parent.number}: {reasons[-1]}")
+        who = operator or "no operator"
+        verb = "does not apply" if operator else "applies"
+        raise ProposalError(f"{who} {verb} to candidate {selection.parent.number}: {reasons[-1]}")
 
-    def _make(self, parent: Material, donors: Sequence[Material], context: Context) -> Change:
+    def _make(
+        self,
+        parent: Material,
+        donors: Sequence[Material],
+        context: Context,
+        first_weights: Mapping[str, float],
+    ) -> Change:
         """Apply one operator, now and then a second one; what only repeats a donor always needs a second.
 
         Raises:
             ProgramError: the parent does not parse.
             ProposalError: the operator found nothing, or nothing new came of it.
         """
-        first = self._apply(parent.source, donors, context, self._weights)
+        first = self._apply(parent.source, donors, context, first_weights)
         known = {self._digest(parent.source, entry=context.entry)}
         self._admit(first, known, context)
         known |= self._digests_of(first.donors, donors, context)
@@ -150,17 +179,18 @@ class Operators:
         raise ProposalError(reason)
 
     def _apply(self, source: str, donors: Sequence[Material], context: Context, weights: Mapping[str, float]) -> Change:
-        """Draw an operator, apply it, and remove what it left unused."""
+        """Draw an operator, apply it, and remove what it may have left unused."""
         operator = context.rng.choices(list(weights), list(weights.values()))[0]
         task = Task(
-            parent=Program(source),
+            parent=self._parse(source),
             donors=donors,
             entry=context.entry,
             optional_parameters=context.optional_parameters,
             rng=context.rng,
+            parse=self._parse,
         )
         change = OPERATORS[operator](task)
-        return replace(change, source=prune(change.source, context.entry))
+        return replace(change, source=prune(change.source, context.entry)) if change.may_orphan else change
 
     def _admit(self, change: Change, known: Set[str], context: Context) -> None:
         """Refuse a program that the screen objects to, or that is known.

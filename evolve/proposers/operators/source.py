@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar, cast
 
 from evaluators.program import live_statements, parse_program
 from evaluators.scopes import top_level_bindings
 from evolve.proposal import ProposalError
+from evolve.proposers.operators.dataflow import Flow
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +36,30 @@ class Program:
     def __init__(self, source: str) -> None:
         self.source = source.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
         self.tree = parse_program(self.source)
+        self.flow = Flow()
+        self._known: dict[str, object] = {}
         self._data = self.source.encode("utf-8")
         self._starts = [0, *(match.end() for match in re.finditer(rb"\n", self._data))]
 
-    @property
+    @cached_property
     def functions(self) -> dict[str, ast.FunctionDef]:
         """Top-level functions by name, in the order of the text."""
         return {node.name: node for node in self.tree.body if isinstance(node, ast.FunctionDef)}
 
-    @property
+    @cached_property
     def bindings(self) -> dict[str, ast.stmt]:
         """Top-level statement that binds each module-level name (the last one, if several do)."""
         return {name: node for node in self.tree.body for name in sorted(top_level_bindings(node))}
+
+    def live(self, entry: str) -> Sequence[ast.stmt]:
+        """See `evaluators.program.live_statements`."""
+        return self.once(f"live {entry}", lambda: live_statements(self.tree, entry))
+
+    def once(self, question: str, answer: Callable[[], _T]) -> _T:
+        """Work something out about the program the first time that it is asked."""
+        if question not in self._known:
+            self._known[question] = answer()
+        return cast(_T, self._known[question])
 
     def module_alias(self, module: str) -> str | None:
         """Find the top-level name under which a module is imported."""
@@ -120,6 +137,18 @@ class Program:
         """Make the edit that removes the lines of a statement."""
         start, end = self.lines(statement)
         return Edit(start=start, end=end, text="")
+
+
+def indented(text: str, old: str, new: str) -> str:
+    """Move whole lines from one indentation to another; strings over several lines must not depend on it.
+
+    Raises:
+        ProposalError: some line does not begin with the old indentation.
+    """
+    lines = text.splitlines(keepends=True)
+    if any(line.strip() and not line.startswith(old) for line in lines):
+        raise ProposalError("the statement cannot be indented anew")
+    return "".join(new + line[len(old) :] if line.strip() else line for line in lines)
 
 
 def prune(source: str, entry: str) -> str:

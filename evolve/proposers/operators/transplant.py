@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluators.program import global_references, live_statements
+from evaluators.program import global_references
 from evaluators.scopes import Definition, Function, imported_names, parameters_of, top_level_bindings
 from evolve.proposal import ProposalError
 from evolve.proposers.operators.source import Edit, Program, all_names, fresh_name
@@ -42,7 +42,7 @@ def survivors(parent: Program, entry: str, replaced: frozenset[str], kept: froze
     bindings = parent.bindings
     rooted = [
         node
-        for node in live_statements(parent.tree, entry)
+        for node in parent.live(entry)
         if not (top_level_bindings(node) & replaced) and not isinstance(node, Definition | _Import | ast.Assign)
     ]
     stack = [
@@ -57,7 +57,7 @@ def survivors(parent: Program, entry: str, replaced: frozenset[str], kept: froze
         alive[id(statement)] = statement
         stack += [
             bindings[name.id]
-            for name in global_references(statement)
+            for name in parent.flow.references(statement)
             if name.id in bindings and name.id not in replaced
         ]
     return {name: node for name, node in bindings.items() if id(node) in alive}
@@ -88,7 +88,7 @@ def pack_luggage(
             continue
         needed[name] = bindings[name]
         stack += [
-            node.id for node in global_references(bindings[name]) if node.id in bindings and node.id not in renames
+            node.id for node in donor.flow.references(bindings[name]) if node.id in bindings and node.id not in renames
         ]
     shared = _shared(needed, present)
     settled = dict(renames)
@@ -168,7 +168,7 @@ def written(donor: Program, statement: ast.stmt, renames: Mapping[str, str], ref
 def unpack(parent: Program, donor: Program, luggage: Luggage, anchor: ast.stmt) -> list[Edit]:
     """Put luggage into the parent: imports on top, constants below them, helpers in front of the anchor."""
     texts = {
-        id(node): written(donor, node, luggage.renames, list(global_references(node))) for node in luggage.statements
+        id(node): written(donor, node, luggage.renames, donor.flow.references(node)) for node in luggage.statements
     }
     # A constant computed by a helper has to stand after it, so it travels with the functions.
     constants = [node for node in luggage.statements if _is_plain(node)]
@@ -212,27 +212,36 @@ def _end_of_constants(program: Program) -> int:
 
 
 def replace_function(
-    parent: Program, donor: Program, name: str, entry: str, *, kept: frozenset[str] = frozenset()
+    parent: Program,
+    donor: Program,
+    name: str,
+    entry: str,
+    *,
+    kept: frozenset[str] = frozenset(),
+    theirs: str = "",
+    edits: Sequence[Edit] = (),
 ) -> str:
-    """Put the donor's function in place of the parent's function of the same name.
+    """Put the donor's function in place of the parent's.
 
     Args:
         parent: the program that receives.
         donor: the program that gives.
-        name: the function.
+        name: the parent's function.
         entry: the entry of both.
         kept: functions of the parent that the newcomer shall call instead of the donor's.
+        theirs: what the donor calls its function, where that is something else; it is renamed.
+        edits: further edits to the parent, such as to calls.
     """
-    old, new = parent.functions[name], donor.functions[name]
+    old, new = parent.functions[name], donor.functions[theirs or name]
     present = survivors(parent, entry, frozenset({name}), kept)
-    references = list(global_references(new))
-    settled = {name: name} | {function: function for function in kept}
-    luggage = pack_luggage(donor, (node.id for node in references), present, settled, set(present) | {entry})
+    references = donor.flow.references(new)
+    settled = {theirs or name: name} | {function: function for function in kept}
+    luggage = pack_luggage(donor, (node.id for node in references), present, settled, set(present) | {entry, name})
     start, end = parent.lines(old)
-    edits = [Edit(start=start, end=end, text=written(donor, new, luggage.renames, references))]
-    edits += unpack(parent, donor, luggage, old)
-    edits += clearing(parent, present, old)
-    return parent.edited(edits)
+    changes = [Edit(start=start, end=end, text=written(donor, new, luggage.renames, references)), *edits]
+    changes += unpack(parent, donor, luggage, old)
+    changes += clearing(parent, present, old)
+    return parent.edited(changes)
 
 
 def clearing(parent: Program, present: Mapping[str, ast.stmt], old: ast.stmt) -> list[Edit]:

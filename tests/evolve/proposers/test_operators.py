@@ -90,7 +90,8 @@ def test_crossover_renames_what_means_something_else(plain: Material, make_conte
         ),
         title="donor",
     )
-    proposal = next(proposals(make_context, "crossover", parent, donor))
+    found = proposals(make_context, "crossover", parent, donor)
+    proposal = next(each for each in found if each.operator == "crossover:forecast")
     assert "DECAY = 3\n" in proposal.source
     assert "DECAY_2 = 0.5\n" in proposal.source
     assert "** DECAY_2" in proposal.source
@@ -278,7 +279,8 @@ def test_a_helper_that_reads_the_same_is_copied_if_its_constant_differs(
         "history, axes=1)", "history**2, axes=1)"
     )
     donor = Material(number=6, source=donor_source, title="donor")
-    proposal = next(proposals(make_context, "crossover", parent, donor))
+    found = proposals(make_context, "crossover", parent, donor)
+    proposal = next(each for each in found if each.operator == "crossover:forecast")
     assert "np.tensordot(weights_2(len(history)), history**2, axes=1)" in proposal.source
     assert "weight = DECAY_2 ** np.arange" in proposal.source
     assert "DECAY = 0.7\n" in proposal.source

@@ -1,0 +1,1 @@
+"""Tunes the constants that programs mark with ``# tune:``, in their own ranges, from what the run has measured."""
