@@ -21,7 +21,7 @@ FALSE_STOPS = 0.05
 
 # What a further look costs: by simulation of normal leads, for races of 2 to 8 workloads before the first look and up
 # to 96 in all, no more than `FALSE_STOPS` are stopped; with 2.5 % at each look it would be up to 19 %.
-_LOOK_FACTOR = 2.8
+_LOOK_FACTOR = 3.0
 
 
 def look_level(first: int, total: int) -> float:

@@ -311,7 +311,7 @@ class Evolution:
     def _learn_from(self, candidate: NewCandidate, planned: Planned, evaluation: Evaluation) -> None:
         if planned.split is not Split.TRAIN:
             return
-        lesson = self._population.lesson(candidate, planned, evaluation, self.best)
+        lesson = self._population.lesson(candidate, planned, evaluation)
         if lesson.is_first and candidate.proposer != "seed":
             self._steering.judged(lesson)
         if self._racing is not None:

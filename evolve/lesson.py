@@ -20,8 +20,8 @@ class Lesson:
         value: its mean score in points, comparable over blocks (its paired lead over the best seed added to that
             one's mark); for a stopped one over the workloads that it finished; None where it failed.
         merit: the lower end of what it is ranked by, in points; None where it is not ok.
-        parent_merit: the same of its first parent before this verdict; None if unknown.
-        best_merit: the highest merit of anybody before this verdict; None before there is one.
+        parent_merit: the same of its first parent; None if unknown.
+        best_merit: the highest merit of anybody else; None before there is one.
     """
 
     candidate: NewCandidate

@@ -104,10 +104,10 @@ class Population:
         ranking.measure_all_by(self.yardstick, self.records)
         self.rank_all()
 
-    def lesson(self, candidate: NewCandidate, planned: Planned, evaluation: Evaluation, best: int | None) -> Lesson:
-        """What a verdict on train workloads teaches; before it, the ranks of parent and best are what they were."""
+    def lesson(self, candidate: NewCandidate, planned: Planned, evaluation: Evaluation) -> Lesson:
+        """What a verdict on train workloads teaches."""
         parent = self.records.get(candidate.parents[0]) if candidate.parents else None
-        leader = self.records.get(best) if best is not None else None
+        others = [other.merit for other in self.records.values() if other.number != candidate.number]
         record = self.records.get(candidate.number)
         is_ok = evaluation.outcome is Outcome.OK
         return Lesson(
@@ -117,7 +117,7 @@ class Population:
             value=self._value(evaluation),
             merit=_finite(record.merit) if is_ok and record else None,
             parent_merit=_finite(parent.merit) if parent else None,
-            best_merit=_finite(leader.merit) if leader else None,
+            best_merit=_finite(max(others, default=float("-inf"))),
         )
 
     def disqualify(self, number: int, purpose: Purpose) -> Record | None:

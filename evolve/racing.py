@@ -23,9 +23,9 @@ class Racing:
     What is learned of each kind of workload is how far a candidate's lead there lies from its lead on the whole block,
     and how these distances go together from kind to kind: two kinds that always err alike tell no more than one of
     them, and two that err in opposite directions tell more than either. The next workload is always the one that makes
-    the mean lead on those played so far the best forecast (greedy choice of a sample of least expected squared error;
-    Cochran, Sampling Techniques, section 5A, has the same idea for strata of unequal spread). Kinds and not positions
-    are learned of, so that a new block profits at once.
+    the mean lead on those played so far the best forecast (a greedy choice of the sample of least expected squared
+    error; where kinds err independently it prefers the steady ones). Kinds and not positions are learned of, so that a
+    new block profits at once.
 
     Seconds do not enter: the cheapest kinds are often of one family, so that what they tell is much the same, and a
     race that sees them alone stops candidates that are better elsewhere. Where nothing else decides, the block's own

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from evaluators.model import Evaluation
 from evolve.bandit.arm import Arm, Offer
 from evolve.desk import Desk, Draft, InlineDesk, Trial, Written
-from evolve.proposal import Proposal
+from evolve.proposal import Proposal, Selection
 from evolve.proposers.operators import WEIGHTS, Operators
 from evolve.proposers.tuner.tuner import Tuner
 
 OPERATORS, TUNER = "operators", "tuner"
 
-TUNER_SHARE = 0.25
+TUNER_SHARE = 0.5
 """Of the first pulls among offline proposers, those that tune constants where some are marked."""
 
-OFFLINE_SHARE = 0.3
+OFFLINE_SHARE = 0.5
 """Of the first pulls where language models write too, those that cost no request."""
 
 
@@ -41,7 +42,7 @@ class Workbench(InlineDesk):
     @property
     def offers(self) -> Sequence[Offer]:
         """Every operator, and the tuner once there is something to tune."""
-        tunes = self._tuner is not None and bool(self._tuner._books._studies)
+        tunes = self._tuner is not None and self._tuner.has_studies
         total = sum(WEIGHTS.values())
         mutation = self._share * (1 - TUNER_SHARE if tunes else 1)
         offers = []
@@ -58,10 +59,18 @@ class Workbench(InlineDesk):
     def _write(self, draft: Draft) -> Proposal:
         arm = draft.arm
         if self._tuner is not None and arm is not None and arm.proposer == TUNER:
-            return self._tuner.propose(draft.selection, draft.context)
+            return self._tuner.propose(_tunable(draft.selection, self._tuner), draft.context)
         if self._operators is None:
             return super()._write(draft)
         return self._operators.propose(draft.selection, draft.context, operator=arm.operator if arm else "")
+
+
+def _tunable(selection: Selection, tuner: Tuner) -> Selection:
+    """The selection with the best of its programs that have something to tune as the parent, if there is one."""
+    for material in (selection.parent, *reversed(selection.inspirations)):
+        if tuner.can_tune(material.source):
+            return replace(selection, parent=material)
+    return selection
 
 
 class SharedDesk:

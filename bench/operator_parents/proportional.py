@@ -22,7 +22,7 @@ def estimate_demand(windows):
 
 
 def balance_replicas(demand, slots_total):
-    layers, experts = demand.shape
+    layers = len(demand)
     share = demand / demand.sum(axis=1, keepdims=True)
     quota = share * slots_total
     counts = np.maximum(1, np.floor(quota)).astype(np.int64)

@@ -169,8 +169,10 @@ def _values(program: Program, kinds: Kinds) -> Iterator[tuple[ast.FunctionDef, a
 def _reshape_value(program: Program, kinds: Kinds) -> Iterator[Option]:
     """Raise to a power, scale, or lift by the spread: how strongly large values count."""
     numpy = program.module_alias("numpy")
-    for function, _, value in _values(program, kinds):
+    for function, node, value in _values(program, kinds):
         old = program.text(value)
+        # What a function returns is seen by others; inside, the order of values is often all that matters.
+        weight = 1.0 if isinstance(node, ast.Return) else 0.4
         forms = [f"({old}) ** {power}" for power in (0.8, 0.9, 1.1, 1.25)]
         if numpy is not None:
             forms += [f"({old}) + {share} * {numpy}.mean({old})" for share in (0.05, 0.2)]
@@ -178,7 +180,7 @@ def _reshape_value(program: Program, kinds: Kinds) -> Iterator[Option]:
             forms += [f"{numpy}.sqrt({old})"]
         for form in forms:
             note = f"in {function.name}: {one_line(old, 30)} -> {one_line(form)}"
-            yield Option(weight=1.0, edits=(program.replace(value, form),), note=note)
+            yield Option(weight=weight, edits=(program.replace(value, form),), note=note)
 
 
 def _spread_over_first_axis(program: Program, kinds: Kinds) -> Iterator[Option]:

@@ -189,10 +189,14 @@ def fresh_name(wanted: str, taken: Sequence[str] | frozenset[str] | set[str]) ->
 
 def all_names(program: Program) -> set[str]:
     """Collect every name that a program spells anywhere, as variable, parameter or definition."""
+    return set(program.once("names", lambda: _spelled(program)))
+
+
+def _spelled(program: Program) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(program.tree):
+    for node in program.flow.walk(program.tree):
         if isinstance(node, ast.Name):
             names.add(node.id)
         elif isinstance(node, ast.arg):
             names.add(node.arg)
-    return names | set(program.bindings)
+    return frozenset(names | set(program.bindings))

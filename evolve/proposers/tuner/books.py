@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import MappingProxyType
 
 from evaluators.model import Outcome
 from evaluators.program import ProgramError
 from evolve.lesson import Lesson
-from evolve.proposers.tuner.marks import Mark, read_marks, skeleton
-from evolve.proposers.tuner.space import Space
+from evolve.proposers.tuner.marks import read_marks, skeleton
+from evolve.proposers.tuner.space import Kind, Space, Value
 from evolve.proposers.tuner.study import State, Study, Trial, moved_over
 from evolve.proposers.tuner.units import Point
 
@@ -21,26 +24,32 @@ STUDIES_KEPT = 256
 PLACES_KEPT = 8192
 """Of how many candidates it is remembered which study they belong to."""
 
+INHERITED = 50
+"""How many trials a study takes over from its ancestors, the best ones; none once it has as many of its own."""
+
 GENERATIONS = 4
 """How far up a study asks what its ancestors know."""
 
 
+_PLAIN = re.compile(r"(\s*\w+\s*=\s*)(-?\d{1,15}(?:\.\d*)?(?:[eE][-+]?\d{1,3})?|True|False|None)(\s*#.*)")
+_WORDS: Mapping[str, Value] = MappingProxyType({"True": True, "False": False, "None": None})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a program belongs: its study, empty without marks, and its values there."""
+    """Where a program belongs.
+
+    Args:
+        study: its study; empty without marks.
+        spaces: what each marked constant may be, by key, in the order of the text.
+        point: what each of them is now, by key.
+        lines: the lines of the marks, counted from 1.
+    """
 
     study: str = ""
-    marks: tuple[Mark, ...] = ()
-
-    @property
-    def spaces(self) -> Mapping[str, Space]:
-        """What each marked constant may be, by key."""
-        return {mark.key: mark.space for mark in self.marks}
-
-    @property
-    def point(self) -> Point:
-        """What each marked constant is now, by key."""
-        return {mark.key: mark.value for mark in self.marks}
+    spaces: Mapping[str, Space] = field(default_factory=dict)
+    point: Point = field(default_factory=dict)
+    lines: tuple[int, ...] = ()
 
 
 NOWHERE = Place()
@@ -63,6 +72,7 @@ class Books:
         self._heard = 0
         # A parent comes back again and again, and so do further verdicts on it.
         self._place: Callable[[str], Place] = lru_cache(maxsize=1024)(self._read)
+        self._alike: OrderedDict[bytes, Place] = OrderedDict()
 
     @property
     def heard(self) -> int:
@@ -112,7 +122,7 @@ class Books:
         if study is None:
             return []
         own = study.trials
-        if generations == 0 or study.parent is None or study.parent[0] == name:
+        if generations == 0 or study.parent is None or len(own) >= INHERITED:
             return own
         above, first, origin = study.parent
         theirs = self._known(above, generations - 1)
@@ -120,7 +130,8 @@ class Books:
         carried = moved_over(
             study, own, theirs, founder=study.trial(first), origin=source.trial(origin) if source else None
         )
-        return [*carried, *own]
+        dear = {trial.number for trial in sorted(carried, key=lambda trial: trial.rank, reverse=True)[:INHERITED]}
+        return [*(trial for trial in carried if trial.number in dear), *own]
 
     def _origin(self, lesson: Lesson, study: str) -> tuple[str, int, int] | None:
         for parent in lesson.candidate.parents:
@@ -130,11 +141,53 @@ class Books:
         return None
 
     def _read(self, source: str) -> Place:
+        blank, lines, values = _blanked(source)
+        alike = self._alike.get(blank)
+        if alike is not None and alike.lines == lines:
+            point = dict(zip(alike.spaces, values, strict=True))
+            if all(space.holds(point[key]) for key, space in alike.spaces.items()):
+                return replace(alike, point={key: _as_read(alike.spaces[key], point[key]) for key in point})
+        place = self._parsed(source)
+        self._alike[blank] = place
+        if len(self._alike) > STUDIES_KEPT:
+            self._alike.popitem(last=False)
+        return place
+
+    def _parsed(self, source: str) -> Place:
         try:
             marks = read_marks(source, self._entry)
-            return Place(study=skeleton(source, self._entry), marks=marks) if marks else NOWHERE
+            study = skeleton(source, self._entry) if marks else ""
         except ProgramError:
             return NOWHERE  # Only what was refused on sight can be no program, and it has nothing to tune.
+        return Place(
+            study=study,
+            spaces={mark.key: mark.space for mark in marks},
+            point={mark.key: mark.value for mark in marks},
+            lines=tuple(mark.line for mark in marks),
+        )
+
+
+def _blanked(source: str) -> tuple[bytes, tuple[int, ...], list[Value]]:
+    """Digest of a text without the plain literals in front of marks, their lines, and their values.
+
+    Most trials of a study differ in these alone; to see that takes far less time than to parse them.
+    """
+    lines, values, rest = [], [], []
+    for number, line in enumerate(source.split("\n"), start=1):
+        found = _PLAIN.fullmatch(line) if "tune" in line else None
+        if found:
+            lines.append(number)
+            values.append(_WORDS[found[2]] if found[2] in _WORDS else _number(found[2]))
+        rest.append(f"{found[1]}\0{found[3]}" if found else line)
+    return hashlib.sha256("\n".join(rest).encode("utf-8", "surrogatepass")).digest(), tuple(lines), values
+
+
+def _number(text: str) -> Value:
+    return float(text) if set(text) & set(".eE") else int(text)
+
+
+def _as_read(space: Space, value: Value) -> Value:
+    return float(value) if space.kind is Kind.FLOAT and isinstance(value, int) else value
 
 
 def _trial(lesson: Lesson, place: Place) -> Trial | None:

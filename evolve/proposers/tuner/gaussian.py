@@ -92,7 +92,8 @@ def _heights(trials: Sequence[Trial]) -> Array:
     """Scores (n,), standardised; what is far below the middle says no more than that it is bad."""
     done = [trial.value for trial in trials if trial.state is State.DONE and trial.value is not None]
     middle, top = float(np.median(done)), max(done)
-    low = middle - 3.0 * (top - middle) if len(done) > 4 else min(done)
+    lower = float(np.quantile(done, 0.25)) if len(done) > 4 else min(done)
+    low = middle - 3.0 * (max(top - middle, middle - lower) or 1.0)
     heights = np.array(
         [
             low

@@ -110,6 +110,15 @@ def same_point(one: Point, other: Point) -> bool:
     return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
 
 
+def _spelled(point: Point) -> tuple[str, ...]:
+    """A point as something to look up; 1 and 1.0 are one value, 1 and True are not."""
+    return tuple(f"{key} {_plain(value)!r}" for key, value in sorted(point.items()))
+
+
+def _plain(value: Value) -> Value:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def moved_over(
     study: Study, own: Iterable[Trial], parent: Iterable[Trial], *, founder: Trial | None, origin: Trial | None
 ) -> list[Trial]:
@@ -152,10 +161,11 @@ def _carried(spaces: Mapping[str, Space], point: Point, otherwise: Point) -> dic
 def _shift(
     own: list[Trial], carried: list[tuple[Trial, dict[str, Value]]], founder: Trial | None, origin: Trial | None
 ) -> float | None:
+    above = {_spelled(point): trial.value for trial, point in reversed(carried) if trial.value is not None}
     for child in own:
-        for trial, point in carried:
-            if child.value is not None and trial.value is not None and same_point(child.point, point):
-                return child.value - trial.value
+        theirs = above.get(_spelled(child.point))
+        if child.value is not None and theirs is not None:
+            return child.value - theirs
     if founder and origin and founder.value is not None and origin.value is not None:
         return founder.value - origin.value
     return None

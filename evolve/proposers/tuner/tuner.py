@@ -56,7 +56,7 @@ class Tuner:
 
     def can_tune(self, source: str) -> bool:
         """Whether a program has marked constants that its entry reaches."""
-        return bool(self._books.place(source).marks)
+        return bool(self._books.place(source).study)
 
     def rival_of(self, source: str) -> int | None:
         """Number of the best other measured candidate that differs from a program in marked constants only."""
@@ -124,17 +124,17 @@ def _free(source: str, place: Place, context: Context) -> Mapping[str, Space]:
     if context.template is None:
         return place.spaces
     free = {}
-    for mark in place.marks:
-        other = nearby({mark.key: mark.space}, place.point, Random(0))
+    for key, space in place.spaces.items():
+        other = nearby({key: space}, place.point, Random(0))
         if context.objection(written(source, other)) is None:
-            free[mark.key] = mark.space
+            free[key] = space
     return free
 
 
 def _changes(place: Place, values: Mapping[str, Value]) -> str:
     """The change in one line."""
-    changed = [mark for mark in place.marks if mark.key in values and not same(values[mark.key], mark.value)]
-    told = [f"{mark.key} {_short(mark.value)} -> {_short(values[mark.key])}" for mark in changed[:SHOWN]]
+    changed = [key for key, value in place.point.items() if key in values and not same(values[key], value)]
+    told = [f"{key} {_short(place.point[key])} -> {_short(values[key])}" for key in changed[:SHOWN]]
     more = len(changed) - len(told)
     return ", ".join(told) + (f" and {more} more" if more else "")
 

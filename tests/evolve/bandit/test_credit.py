@@ -7,6 +7,7 @@ import pytest
 from db.records import NewCandidate
 from evaluators.model import Evaluation, Outcome, Split
 from evolve.bandit import Credit
+from evolve.bandit.reward import FADING
 from evolve.lesson import Lesson
 
 
@@ -31,7 +32,7 @@ def lesson(merit: float | None, parent: float | None, best: float | None, *, is_
 
 @pytest.fixture
 def settled() -> Credit:
-    """A search where the best has 50 points and a usual candidate 40, and where a usual gain is 2."""
+    """A search where the best has 50 points and a usual candidate 40, and where the last gain was the largest, 2."""
     credit = Credit()
     for _ in range(40):
         credit.reward(lesson(40.0, 40.0, 50.0))
@@ -40,55 +41,73 @@ def settled() -> Credit:
     return credit
 
 
-def test_a_new_best_earns_all(settled: Credit) -> None:
-    assert settled.reward(lesson(50.001, 49.0, 50.0)) == 1.0
-    assert settled.reward(lesson(51.0, 10.0, 50.0)) == 1.0
-    assert Credit().reward(lesson(1.0, 0.5, None)) == 1.0
+def nothing(credit: Credit, times: int) -> None:
+    """Let so many candidates fail."""
+    for _ in range(times):
+        assert credit.reward(lesson(None, 42.0, 50.0)) == 0.0
+
+
+def test_the_largest_gain_earns_all(settled: Credit) -> None:
+    assert Credit().reward(lesson(1.0, 0.5, 0.7)) == 1.0
+    assert settled.reward(lesson(45.0, 42.0, 50.0)) == 1.0
+    assert settled.reward(lesson(54.0, 49.0, 50.0)) == 1.0
 
 
 def test_nothing_gained_earns_nothing(settled: Credit) -> None:
     assert settled.reward(lesson(None, 45.0, 50.0)) == 0.0
     assert settled.reward(lesson(45.0, 45.0, 50.0)) == 0.0
     assert settled.reward(lesson(50.0, 50.0, 50.0)) == 0.0
+    assert Credit().reward(lesson(1.0, None, None)) == 0.0
 
 
 def test_only_first_verdicts_pay_and_others_change_nothing(settled: Credit) -> None:
-    assert settled.reward(lesson(60.0, 40.0, 50.0, is_first=False)) == 0.0
-    assert settled.reward(lesson(44.0, 42.0, 50.0)) == pytest.approx(0.5)
+    for _ in range(20):
+        assert settled.reward(lesson(60.0, 40.0, 50.0, is_first=False)) == 0.0
+    assert settled.reward(lesson(43.0, 42.0, 50.0)) == pytest.approx(0.5 / FADING)
 
 
-def test_a_larger_gain_earns_more(settled: Credit) -> None:
-    earned = [settled.reward(lesson(42.0 + gain, 42.0, 50.0)) for gain in (0.1, 1.0, 2.0, 6.0)]
-    assert earned == sorted(earned)
-    assert 0 < earned[0] < 0.1
-    assert earned[2] == pytest.approx(0.5)
-    assert 0.7 < earned[3] < 1
+def test_what_is_earned_is_the_share_of_the_faded_largest_gain(settled: Credit) -> None:
+    earned = [settled.reward(lesson(42.0 + gain, 42.0, 50.0)) for gain in (0.1, 0.5, 1.0)]
+    assert earned == pytest.approx([0.05 / FADING, 0.25 / FADING**2, 0.5 / FADING**3])
+
+
+def test_failures_fade_the_largest_gain_too(settled: Credit) -> None:
+    nothing(settled, 9)
+    assert settled.reward(lesson(43.0, 42.0, 50.0)) == pytest.approx(0.5 / FADING**10)
 
 
 def test_repairing_a_poor_parent_earns_nothing(settled: Credit) -> None:
     assert settled.reward(lesson(39.0, 5.0, 50.0)) == 0.0
-    assert settled.reward(lesson(42.0, 5.0, 50.0)) == pytest.approx(settled.reward(lesson(42.0, 40.0, 50.0)), abs=0.05)
+    assert settled.reward(lesson(41.0, 5.0, 50.0)) == pytest.approx(0.5 / FADING**2)
+    assert settled.reward(lesson(41.0, 40.0, 50.0)) == pytest.approx(0.5 / FADING**3)
 
 
-def test_one_large_gain_does_not_spoil_the_later_ones(settled: Credit) -> None:
-    settled.reward(lesson(1000.0, 42.0, 50.0))
-    assert settled.reward(lesson(44.0, 42.0, 50.0)) == pytest.approx(0.5)
+def test_a_new_best_is_measured_like_any_other_gain(settled: Credit) -> None:
+    assert settled.reward(lesson(50.001, 50.0, 50.0)) == pytest.approx(0.0005 / FADING)
+    assert settled.reward(lesson(50.5, 49.5, 50.001)) == pytest.approx(0.5 / FADING**2)
 
 
-def test_late_small_steps_still_pay(settled: Credit) -> None:
-    earned = []
-    for _ in range(30):
-        settled.reward(lesson(49.0, 49.9, 50.0))
-        earned.append(settled.reward(lesson(49.901, 49.9, 50.0)))
-    assert earned[0] < 0.01
-    assert earned[-1] == pytest.approx(0.5)
+def test_tiny_new_bests_earn_little_until_a_large_gain_has_faded(settled: Credit) -> None:
+    best, step, earned = 60.0, 0.001, []
+    assert settled.reward(lesson(best, 50.0, 50.0)) == 1.0
+    for _ in range(300):
+        earned.append(settled.reward(lesson(best + step, best, best)))
+        best += step
+    assert sum(earned[:50]) < 0.05
+    assert earned[:200] == sorted(earned[:200])
+    assert min(earned[250:]) > 0.9
 
 
-def test_seeds_set_no_scale() -> None:
-    credit = Credit()
-    for merit in (0.0, 80.0, 20.0):
-        credit.reward(lesson(merit, None, 50.0))
-    assert credit.reward(lesson(49.0, 48.0, 50.0)) == pytest.approx(0.5)
+def test_one_large_gain_does_not_spoil_the_later_ones_for_long(settled: Credit) -> None:
+    assert settled.reward(lesson(142.0, 42.0, 50.0)) == 1.0
+    assert settled.reward(lesson(44.0, 42.0, 50.0)) < 0.03
+    nothing(settled, 94)
+    assert settled.reward(lesson(44.0, 42.0, 50.0)) > 0.9
+
+
+def test_a_gain_from_no_parent_is_measured_from_a_usual_candidate(settled: Credit) -> None:
+    assert settled.reward(lesson(41.0, None, 50.0)) == pytest.approx(0.5 / FADING)
+    assert settled.reward(lesson(39.0, None, 50.0)) == 0.0
 
 
 def test_always_in_range_and_a_function_of_the_calls() -> None:

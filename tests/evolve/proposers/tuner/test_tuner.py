@@ -11,6 +11,7 @@ from evaluators.model import Outcome
 from evaluators.program import normalised_digest
 from evolve.lesson import Lesson
 from evolve.proposal import Context, Material, Proposal, ProposalError, Selection
+from evolve.proposers.tuner.books import Books
 from evolve.proposers.tuner.tuner import Tuner
 
 Lessons = Callable[..., Lesson]
@@ -180,3 +181,29 @@ def test_optuna_is_silent_and_only_loaded_with_the_tuner() -> None:
         [sys.executable, "-W", "error", "-c", script], check=False, capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_program_like_a_known_one_is_placed_as_if_it_were_parsed(program: str) -> None:
+    program = program.replace("UNUSED = 3  # tune: int 1 9\n", "")
+    books = Books("plan")
+    first = books.place(program)
+    assert list(first.point) == ["LEFT", "RIGHT", "ROUNDS"]
+    for old, new in [
+        ("LEFT = 0.2", "LEFT = 0.75"),
+        ("LEFT = 0.2", "LEFT = 1"),
+        ("LEFT = 0.2", "LEFT = 2.5"),
+        ("LEFT = 0.2", "LEFT = True"),
+        ("LEFT = 0.2", 'LEFT = "0.2"'),
+        ("RIGHT = 1e-3", "RIGHT = -1e-3"),
+        ("ROUNDS = 4", "ROUNDS = 4.0"),
+        ("ROUNDS = 4", "ROUNDS = 16"),
+        ('"""Three', 'A = 3  # tune: int 1 4\n"""Three'),
+        ("tune: int 1 16", "tune: int 1 17"),
+        ("tune: int 1 16", "nothing"),
+    ]:
+        text = program.replace(old, new)
+        assert text != program
+        assert books.place(text) == Books("plan").place(text)
+    assert books.place(program.replace("LEFT = 0.2", "LEFT = 0.75")).study == first.study
+    assert books.place(program.replace("LEFT = 0.2", "LEFT = 2.5")).study != first.study
+    assert books.place("this is not a program # tune: int 1 2").study == ""
