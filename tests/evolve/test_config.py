@@ -110,3 +110,17 @@ def test_a_key_an_address_or_a_model_makes_models_write(
     flags: dict[str, str], environ: dict[str, str], proposer: str
 ) -> None:
     assert resolve(flags, environ, None)["proposer"] == proposer
+
+
+def test_candidates_are_a_limit_of_their_own() -> None:
+    budget = resolve({"candidates": "40"}, {}, None).budget
+    assert (budget.candidates, budget.evaluations, budget.seconds) == (40, None, None)
+
+
+def test_several_names_are_checked_one_by_one_and_kept_once() -> None:
+    assert resolve({"without": "tuner, racing,tuner"}, {}, None)["without"] == "tuner,racing"
+    assert resolve({"selector": "beam,adaptive"}, {}, None)["selector"] == "beam,adaptive"
+    with pytest.raises(ConfigError, match=r"'tunner' is not one of .*did you mean 'tuner'"):
+        resolve({"without": "racing,tunner"}, {}, None)
+    with pytest.raises(ConfigError, match="'best' is not one of adaptive"):
+        resolve({"selector": "adaptive,best"}, {}, None)

@@ -97,7 +97,12 @@ def serial() -> Iterator[SerialPool]:
 
 
 def runner_of(
-    archive: Archive, run: RunRecord, pool: EvaluationPool, evaluations: int, clock: Callable[[], float]
+    archive: Archive,
+    run: RunRecord,
+    pool: EvaluationPool,
+    evaluations: int,
+    clock: Callable[[], float],
+    candidates: int | None = None,
 ) -> Runner:
     evolution = Evolution(
         load_problem(TRIVIAL, "2"),
@@ -111,7 +116,7 @@ def runner_of(
         run.id,
         evolution,
         Workshop(desk=InlineDesk(Operators()), pool=pool),
-        budget=Budget(evaluations=evaluations),
+        budget=Budget(evaluations=evaluations, candidates=candidates),
         observer=Silent(),
         clock=clock,
     )
@@ -248,3 +253,13 @@ def test_a_request_to_stop_is_heard_and_nothing_is_lost(archive: Archive, run: R
     runner.search(lambda: runner.spent >= 12)
     assert runner.spent == 12
     assert archive.unfinished(run.id) == []
+
+
+def test_a_budget_of_candidates_counts_what_was_written_and_nothing_else(
+    archive: Archive, run: RunRecord, serial: SerialPool
+) -> None:
+    runner = runner_of(archive, run, serial, 10_000, itertools.count().__next__, candidates=12)
+    runner.search(lambda: False)
+    assert archive.run_by_id(run.id).candidates == 12 + 2, "the two seeds do not count"
+    assert archive.unfinished(run.id) == []
+    assert runner.spent > 14, "confirmations are evaluations, not candidates"

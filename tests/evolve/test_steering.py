@@ -2,15 +2,19 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from db.records import NewCandidate, VainPulls
 from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
 from evolve.bandit.arm import Arm, Offer
 from evolve.bandit.costs import Limits
 from evolve.bandit.discounted import DiscountedBandit
+from evolve.config import complete
 from evolve.desk import Written
 from evolve.lesson import Lesson
 from evolve.selectors import Adaptive, Member, Sequential
 from evolve.steering import Steering, arm_of, parts_of
+from evolve.tactics import make_steering
 
 OFFERS = (Offer(arm=Arm(proposer="operators", operator="graft")), Offer(arm=Arm(proposer="tuner", operator="tune")))
 
@@ -120,3 +124,17 @@ def test_a_replay_gives_the_same_arms_as_the_search_itself() -> None:
 def test_arms_survive_the_archive() -> None:
     arm = Arm(proposer="llm", operator="edit", model="m at h:1", selector="beam")
     assert arm_of(parts_of(arm)) == arm
+
+
+@pytest.mark.parametrize(("without", "learns"), [(None, True), ("bandit", False)])
+def test_without_a_bandit_arms_are_drawn_by_their_weights_whatever_came(without: str | None, *, learns: bool) -> None:
+    made = make_steering(complete({"without": without}))
+    made.tell(Member(number=0, mean=1.0, low=0.5, cell=(0,), is_seed=True))
+    pulls = {"graft": 0, "tune": 0}
+    for number in range(1, 200):
+        course = made.choose(Random(number), OFFERS)
+        assert course is not None
+        assert course.arm is not None
+        pulls[course.arm.operator] += 1
+        made.judged(lesson(number, course.arm, 0.5 + 0.1 * number if course.arm.operator == "graft" else None))
+    assert (pulls["graft"] > 1.5 * pulls["tune"]) is learns
