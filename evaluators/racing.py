@@ -58,11 +58,11 @@ def raced_out(
         return None
     leads = [result.share - rival[position] for position, result in zip(met, results, strict=True)]
     if not any(leads):
-        return f"behaves like its parent after {done} of {total} workloads"
+        return f"behaves like its rival after {done} of {total} workloads"
     weights = [(result.reference - result.baseline) / block.span for result in results]
     if _highest_lead(leads, weights, 1 - 2 * look_level(first, total)) >= WORTHWHILE_GAIN:
         return None
-    return f"{fmean(leads):+.1f} points to its parent after {done} of {total} workloads"
+    return f"{fmean(leads):+.1f} points to its rival after {done} of {total} workloads"
 
 
 def _highest_lead(leads: Sequence[float], weights: Sequence[float], confidence: float) -> float:

@@ -35,7 +35,7 @@ class Written:
         reason: why there is none, in one line.
         ticket: the draft's number in the archive; None where it has none.
         notes: what later prompts should know; those without a number get that of the candidate, if it becomes one.
-        arm: the arm of the draft, or the one that was pulled in its place; None where the draft had none.
+        arm: the arm of the draft; None where it had none.
         tokens: what was read and written for it by language models.
         cost: what that cost in US dollars, as far as the price is known.
     """

@@ -24,6 +24,9 @@ LONGEST_REASON = 300
 SIMPLIFY = "simplify"
 """Proposer of programs that are the winner with something left out."""
 
+TUNER = "tuner"
+"""Proposer of programs that differ from others in marked constants alone."""
+
 SELF_MADE = frozenset({"operators", "llm"})
 """Proposers whose programs must be new; a tuner knows what it tried, and somebody outside may insist on small steps."""
 

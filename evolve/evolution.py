@@ -20,7 +20,7 @@ from evolve.brief import Attempt, Brief
 from evolve.briefing import make_brief
 from evolve.chronicle import Chronicle
 from evolve.desk import Draft, Written
-from evolve.drafting import ATTEMPTS, SIMPLIFY, Discarded, Drafting, Refusal, SearchExhaustedError
+from evolve.drafting import ATTEMPTS, SIMPLIFY, TUNER, Discarded, Drafting, Refusal, SearchExhaustedError
 from evolve.lesson import Learner
 from evolve.memory import Record
 from evolve.parts import Parts, Race, RivalOf
@@ -71,7 +71,7 @@ class Evolution:
     ) -> None:
         parts = parts or Parts()
         self._problem = problem
-        self._steering = steering
+        self.steering = steering
         self._block_size = block_size
         self._next_number = 0
         self._pending: deque[Planned] = deque()
@@ -95,6 +95,7 @@ class Evolution:
         self._title = Title(self._population.records)
         self._on_trial: set[int] = set()
         self._block = 0
+        self.bred = 0  # candidates beside the starting programs, and beside what was left of a winner
         self._told = 0
         self._told_block = 0
 
@@ -103,22 +104,12 @@ class Evolution:
         """Number of the candidate called best: the last challenger to win its duel, at first the best seed."""
         return self._title.best
 
-    @property
-    def bred(self) -> int:
-        """How many candidates there are beside the starting programs."""
-        return max(0, self._next_number - len(self._problem.seeds))
-
-    @property
-    def steering(self) -> Steering:
-        """Who writes next, and what came of it."""
-        return self._steering
-
     def teach(self, learner: Learner, rival: RivalOf | None = None) -> None:
         """Let somebody hear of every verdict on train workloads from now on.
 
         Args:
             learner: hears.
-            rival: says whom a program should race in place of its parent, if it knows better.
+            rival: says whom a program of the tuner should race in place of its parent, if it knows better.
         """
         self._learners.append(learner)
         if rival is not None:
@@ -151,7 +142,7 @@ class Evolution:
         """Take what came of a draft, whenever that was made: evaluate it, or why not."""
         verdict = self._drafting.look_at(written.proposal, written.reason)
         if isinstance(verdict, Refusal):
-            self._steering.refused(written)
+            self.steering.refused(written)
             return verdict
         proposal = written.proposal
         assert proposal is not None
@@ -166,11 +157,15 @@ class Evolution:
                 note=proposal.note,
                 ticket=written.ticket,
                 arm=parts_of(written.arm) if written.arm else None,
-                refused=self._steering.take_refused(),
+                refused=self.steering.take_refused(),
                 tokens=written.tokens,
                 cost=written.cost,
             )
         )
+
+    def reconsider(self) -> None:
+        """Whoever writes now is another one, so what was refused before does not count."""
+        self._drafting.reconsider()
 
     def take_discarded(self) -> Discarded:
         """How many programs were refused since this was last asked."""
@@ -203,14 +198,13 @@ class Evolution:
 
     def race(self, candidate: NewCandidate, planned: Planned) -> Race:
         """How a new candidate is measured: against its parent on the same block, if that was measured there."""
-        if self._racing is None or planned.purpose is not Purpose.SEARCH or not candidate.parents:
+        is_meant_to_differ = candidate.parents and candidate.proposer != SIMPLIFY
+        if self._racing is None or planned.purpose is not Purpose.SEARCH or not is_meant_to_differ:
             return Race()
-        if candidate.proposer == SIMPLIFY:  # it is meant to behave like its parent
-            return Race()
-        chosen = next((number for rival in self._rivals if (number := rival(candidate.source)) is not None), None)
+        rivals = self._rivals if candidate.proposer == TUNER else []
+        chosen = next((number for rival in rivals if (number := rival(candidate.source)) is not None), None)
         for number in (chosen, candidate.parents[0]):
-            known = self._population.records.get(number) if number is not None else None
-            measured = known.train.get(planned.block) if known else None
+            measured = self._measured(number, planned)
             if measured:
                 return Race(shares=tuple(measured.shares), order=self._racing.order(measured))
         return Race()
@@ -218,8 +212,8 @@ class Evolution:
     def tell(self, candidate: NewCandidate, planned: Planned, evaluation: Evaluation) -> None:
         """Take the verdict on what was asked; in a replay, also on what was asked by an earlier sitting."""
         self.restore(candidate, planned)
-        if planned.purpose is Purpose.FINAL:
-            return
+        if planned.purpose is Purpose.FINAL or candidate.proposer == SIMPLIFY:
+            return  # what is left of the winner is no part of the search
         self._told += 1
         self._drafting.reconsider()
         self._chronicle.tell(candidate, planned, evaluation, self._parent_score(candidate, planned))
@@ -248,7 +242,7 @@ class Evolution:
             if planned in self._pending:
                 self._pending.remove(planned)
         elif candidate.number >= self._next_number and candidate.number not in self._noted_ahead:
-            self._steering.replayed(candidate)
+            self.steering.replayed(candidate)
             self._note_new(candidate, planned)
 
     def finalists(self, count: int) -> list[int]:
@@ -280,6 +274,9 @@ class Evolution:
     def _plan_new(self, candidate: NewCandidate) -> Ask:
         number = candidate.number
         block = 0 if candidate.proposer == "seed" else number // self._block_size
+        if candidate.proposer == SIMPLIFY:  # where the original was measured last
+            met = self._population.records[candidate.parents[0]].train
+            block = max((each for each in met if each < REPEAT_BLOCK), default=block)
         planned = Planned(number=number, purpose=Purpose.SEARCH, split=Split.TRAIN, block=block)
         self._note_new(candidate, planned)
         return Ask(candidate=candidate, planned=planned)
@@ -291,13 +288,16 @@ class Evolution:
         while self._next_number in self._noted_ahead:
             self._noted_ahead.remove(self._next_number)
             self._next_number += 1
+        if candidate.proposer == SIMPLIFY:
+            return
+        self.bred += candidate.proposer != "seed"
         if candidate.proposer == "seed":
             self._population.learn(candidate)
         elif candidate.parents:
-            self._steering.bred(candidate.parents[0])
+            self.steering.bred(candidate.parents[0])
         if planned.block > self._block:
             self._block = planned.block
-            for leader in self._steering.leaders(CARRIED):
+            for leader in self.steering.leaders(CARRIED):
                 self._follow(Planned(number=leader, purpose=Purpose.CARRY, split=Split.TRAIN, block=planned.block))
 
     def _follow(self, planned: Planned) -> None:
@@ -313,19 +313,20 @@ class Evolution:
             return
         lesson = self._population.lesson(candidate, planned, evaluation)
         if lesson.is_first and candidate.proposer != "seed":
-            self._steering.judged(lesson)
+            self.steering.judged(lesson)
         if self._racing is not None:
-            parent = self._population.records.get(candidate.parents[0]) if candidate.parents else None
-            measured = parent.train.get(planned.block) if parent else None
-            self._racing.learn(evaluation, measured)
+            self._racing.learn(evaluation, self._measured(next(iter(candidate.parents), None), planned))
         for learner in self._learners:
             learner(lesson)
 
     def _parent_score(self, candidate: NewCandidate, planned: Planned) -> float | None:
         """Score of a candidate's parent on the same train block, if both are known."""
-        parent = self._population.records.get(candidate.parents[0]) if candidate.parents else None
-        measured = parent.train.get(planned.block) if parent and planned.split is Split.TRAIN else None
-        return measured.score if measured else None
+        return measured.score if (measured := self._measured(next(iter(candidate.parents), None), planned)) else None
+
+    def _measured(self, number: int | None, planned: Planned) -> Evaluation | None:
+        """What somebody reached on the same train block."""
+        known = self._population.records.get(number) if number is not None else None
+        return known.train.get(planned.block) if known and planned.split is Split.TRAIN else None
 
     def _tell_train(self, record: Record, block: int) -> None:
         if block < REPEAT_BLOCK:

@@ -83,9 +83,10 @@ def run_final(
     finalist in at most 2.5 of 100 cases; picking the highest hidden score instead would
     select on the very split that is to stay unselected. With none, the best seed is what one should use.
 
-    A simplified version of a finalist goes before it, and wins only where it keeps the original's score here too.
+    A simplified version of a finalist goes before it, and wins only where it keeps the original's score here too. That
+    one choice, between two programs that were equal on train, is made on the hidden block; the interval counts both.
     """
-    if simplified is not None and simplified.original in finalists:
+    if simplified is not None and simplified.original in finalists and simplified.number not in finalists:
         place = finalists.index(simplified.original)
         finalists = [*finalists[:place], simplified.number, *finalists[place:]]
     else:

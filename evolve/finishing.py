@@ -112,7 +112,7 @@ class SimplifyingDesk:
             proposer=SIMPLIFY,
             operator="simplify",
             parents=(self._number,),
-            note=f"{before - smaller} of {before} syntax nodes left out",
+            note=f"{before - smaller} of {before} syntax nodes left out: {self._simplifier.note}",
         )
         self._written.append(Written(proposal=proposal))
 
@@ -156,11 +156,12 @@ class SimplifyingDesk:
     def _decide_again(self) -> None:
         """The program is in the run already: its verdict on train workloads that the original met counts."""
         number = self._known(self._next or "")
-        records = self._archive.evaluations(self._run_id, number) if number is not None else ()
-        for record in records:
-            if record.evaluation is not None and record.planned.block in self._theirs and number is not None:
-                self._decide(number, record.evaluation)
-                return
+        known = self._archive.candidate(self._run_id, number) if number is not None else None
+        if known is not None and known.proposer == SIMPLIFY and known.parents == (self._number,):
+            for record in self._archive.evaluations(self._run_id, known.number):
+                if record.evaluation is not None and record.planned.split is Split.TRAIN:
+                    self._decide(known.number, record.evaluation)
+                    return
         self._simplifier.tell(False)
         self._look_ahead()
 

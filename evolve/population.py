@@ -11,9 +11,10 @@ from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Problem
 from evolve import ranking
 from evolve.lesson import Lesson
-from evolve.memory import Record
+from evolve.memory import Record, advantage
 from evolve.novelty import Novelty
 from evolve.proposal import Material
+from evolve.repeats import REPEAT_BLOCK
 from evolve.selectors.protocol import Member
 from evolve.steering import Steering
 
@@ -76,7 +77,8 @@ class Population:
         pooled = record.estimate(Split.TRAIN)
         if pooled is None or record.merit == float("-inf"):
             return
-        metrics = record.train[max(record.train)].metrics
+        ordinary = [block for block in record.train if block < REPEAT_BLOCK]
+        metrics = record.train[max(ordinary or record.train)].metrics
         parents = record.candidate.parents
         self._steering.tell(
             Member(
@@ -114,7 +116,7 @@ class Population:
             candidate=candidate,
             evaluation=evaluation,
             is_first=planned.purpose is Purpose.SEARCH,
-            value=self._value(evaluation),
+            value=self._pooled(record) if is_ok and record else self._value(evaluation),
             merit=_finite(record.merit) if is_ok and record else None,
             parent_merit=_finite(parent.merit) if parent else None,
             best_merit=_finite(max(others, default=float("-inf"))),
@@ -159,6 +161,14 @@ class Population:
         self.materials.pop(number, None)
         if self._novelty is not None:
             self._novelty.forget(number)
+
+    def _pooled(self, record: Record) -> float | None:
+        """The same over all blocks of train that both have met."""
+        if self.yardstick is None or record is self.yardstick:
+            pooled = record.estimate(Split.TRAIN)
+            return pooled.mean if pooled else None
+        lead = advantage(record, self.yardstick, Split.TRAIN)
+        return self.yardstick.mark + lead.mean if lead else None
 
     def _value(self, evaluation: Evaluation) -> float | None:
         """Mean lead over the yardstick on the workloads that were finished, added to its mark; see `Lesson`."""

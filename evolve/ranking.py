@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from evaluators.model import Split
-from evolve.drafting import SIMPLIFY
 from evolve.memory import Record
 
 Records = Mapping[int, Record]
 
 
 def finalists(records: Records, best: int | None, count: int) -> list[int]:
-    """The best so far, then the others by merit, those measured on validation first; no seeds.
-
-    Nor those that are others with something left out: the best of these is a contender beside its original.
-    """
-    evolved = [record for record in records.values() if not record.is_seed and record.candidate.proposer != SIMPLIFY]
+    """The best so far, then the others by merit, those measured on validation first; no seeds."""
+    evolved = [record for record in records.values() if not record.is_seed]
     evolved.sort(key=lambda record: (record.number != best, not record.validation, -record.merit, record.number))
     return [record.number for record in evolved[:count]]
 

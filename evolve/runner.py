@@ -138,7 +138,11 @@ class Runner:
         searching, self._desk = self._desk, desk
         try:
             while self._flights or desk.under_way or (desk.wants and not stopping()):
-                if desk.wants and not self._flights and (draft := self._evolution.draft()) is not None:
+                if desk.wants and not self._flights:
+                    self._evolution.reconsider()
+                    draft = self._evolution.draft()
+                    if draft is None:
+                        return
                     desk.submit(draft)
                     self._take_written(0.0)
                 if self._flights:

@@ -12,7 +12,7 @@ from random import SystemRandom
 from typing import Any
 
 from db.archive import Archive
-from db.records import NewRun, RunRecord, RunStatus
+from db.records import NewRun, Purpose, RunRecord, RunStatus
 from evaluators.host import usable_cpus
 from evaluators.problem import Problem, ProblemError
 from evaluators.program import normalised_digest
@@ -85,7 +85,21 @@ class Session:
         seeds = self.evolution.best_seeds(SEEDS)
         if not finalists or not seeds:
             return None
-        return run_final(self.archive, self.run.id, self.runner, finalists, seeds, stopping, simplified=self.simplified)
+        simplified = self._simplified()
+        return run_final(self.archive, self.run.id, self.runner, finalists, seeds, stopping, simplified=simplified)
+
+    def _simplified(self) -> Simplified | None:
+        """What was left of the winner in this sitting, or in an earlier one: called best, or in an unfinished final."""
+        if self.simplified is not None:
+            return self.simplified
+        best = self.archive.run_by_id(self.run.id).best
+        planned = [one.planned for one in self.archive.unfinished(self.run.id)]
+        numbers = [one.number for one in planned if one.purpose is Purpose.FINAL]
+        for number in [*numbers, *([best] if best is not None else [])]:
+            candidate = self.archive.candidate(self.run.id, number)
+            if candidate.proposer == SIMPLIFY:
+                return Simplified(number=number, original=candidate.parents[0])
+        return None
 
 
 def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:

@@ -38,7 +38,8 @@ def make_parts(settings: Mapping[str, Any]) -> Parts:
     """What else the search of a run is made of."""
     out = left_out(settings)
     return Parts(
-        novelty=None if "novelty" in out else Novelty(),
+        # A replay judges what was judged, whatever its neighbours are this time.
+        novelty=None if "novelty" in out or settings["proposer"] == "replay" else Novelty(),
         racing=None if "racing" in out else Racing(),
         repeats=None if "repeats" in out else Repeats(),
     )

@@ -8,11 +8,12 @@ from dataclasses import replace
 from evaluators.model import Evaluation
 from evolve.bandit.arm import Arm, Offer
 from evolve.desk import Desk, Draft, InlineDesk, Trial, Written
+from evolve.drafting import TUNER
 from evolve.proposal import Proposal, Selection
 from evolve.proposers.operators import WEIGHTS, Operators
 from evolve.proposers.tuner.tuner import Tuner
 
-OPERATORS, TUNER = "operators", "tuner"
+OPERATORS = "operators"
 
 TUNER_SHARE = 0.5
 """Of the first pulls among offline proposers, those that tune constants where some are marked."""

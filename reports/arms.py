@@ -118,7 +118,7 @@ def arms_earned(records: Sequence[ArmRecord]) -> str:
         named = "; ".join(
             f"{_name(record)} {count(record.improved)} of {count(record.pulls, 'pull')}" for record in good[:_NAMED]
         )
-        lines.append(f"earned their pulls, better than the parent: {named}{_more(good)}")
+        lines.append(f"earned their pulls, lower bound above the parent's: {named}{_more(good)}")
     if idle:
         named = "; ".join(f"{_name(record)} 0 of {count(record.pulls)}" for record in idle[:_NAMED])
         lines.append(f"improved on nobody: {named}{_more(idle)}")

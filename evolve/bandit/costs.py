@@ -18,12 +18,14 @@ class Limits:
     """What there is to be used up; None means no limit of that kind.
 
     Args:
+        candidates: beside the starting programs.
         evaluations: in all.
         worker_seconds: wall seconds of the search times its workers.
         tokens: of language models.
         usd: of language models, in US dollars.
     """
 
+    candidates: int | None = None
     evaluations: int | None = None
     worker_seconds: float | None = None
     tokens: int | None = None
@@ -33,7 +35,13 @@ class Limits:
     def of(cls, budget: Budget, workers: int) -> Limits:
         """The limits of a run that judges ``workers`` candidates at a time."""
         seconds = None if budget.seconds is None else budget.seconds * max(1, workers)
-        return cls(evaluations=budget.evaluations, worker_seconds=seconds, tokens=budget.tokens, usd=budget.cost)
+        return cls(
+            candidates=budget.candidates,
+            evaluations=budget.evaluations,
+            worker_seconds=seconds,
+            tokens=budget.tokens,
+            usd=budget.cost,
+        )
 
 
 def cost_share(
@@ -49,6 +57,7 @@ def cost_share(
         evaluations: 1 for a candidate, 0 for a pull in vain.
     """
     used: tuple[tuple[float, float | None], ...] = (
+        (evaluations, limits.candidates),
         (evaluations, limits.evaluations),
         (seconds, limits.worker_seconds),
         (tokens, limits.tokens),

@@ -21,7 +21,7 @@ class Ending:
         tokens: read and written by language models for this candidate, its refused attempts left out.
         usd: what they cost, in US dollars.
         ok: whether the candidate was measured.
-        improved: whether it is better than its parent beyond noise.
+        improved: whether its lower bound lies above its parent's and above a usual candidate's.
     """
 
     reward: float
@@ -49,7 +49,7 @@ class ArmState:
         in_flight: pulls under way.
         candidates: pulls whose candidate got a verdict.
         ok: candidates that were measured.
-        improved: candidates better than their parent beyond noise.
+        improved: candidates whose lower bound lies above their parent's and a usual candidate's.
         weight: discounted number of candidates.
         reward: their discounted mean reward, in 0..1; 0 before the first.
         cost: discounted mean share of the budget of a candidate, with the pulls in vain; 0 before the first.

@@ -53,6 +53,8 @@ def score(
     source = _read(Path(file))
     loaded = load_problem(problem, workload)
     facts = loaded.declaration
+    for fault in _faults(source):
+        click.echo(f"warning: {fault}", err=True)
     click.echo(f"measuring baseline and reference of {facts.name}, then {file} ...", err=True)
     judge = Judge(
         loaded, secret=secret_from_seed(seed, facts.name), clock=time.perf_counter, cpu=host.usable_cpus()[-1]
@@ -67,6 +69,17 @@ def score(
     else:
         show(ctx, evaluation_view(evaluation, facts.metrics))
     return 0 if evaluation.outcome is Outcome.OK else 1
+
+
+def _faults(source: str) -> list[str]:
+    """What is wrong with its `# tune:` marks; the judge says what else may be wrong with it."""
+    from evaluators.program import ProgramError
+    from evolve.proposers.tuner.marks import faults
+
+    try:
+        return faults(source)
+    except ProgramError:
+        return []
 
 
 def _read(path: Path) -> str:

@@ -134,7 +134,7 @@ def arms(ctx: click.Context, run_name: str | None, db: str, fmt: str) -> None:
     """Show the arms of RUN (default: the newest): who wrote candidates, how, and what that earned.
 
     An arm is a proposer with an operator, a model and a selector. A bandit pulls those more often that improve more for
-    their share of the budget; the reward is 1 for a new best. Also what racing spared.
+    their share of the budget; the reward is the gain as a share of the largest one lately. Also what racing spared.
     """
     from reports.arms import arms_table, spared_text
 

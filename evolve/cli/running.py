@@ -65,6 +65,8 @@ def _who_writes(record: RunRecord, why: str) -> str:
     if settings["models_file"]:
         where = f"the models in {settings['models_file']}"
     caps = caps_text(settings)
+    others = [name for name in ("operators", "tuner") if name not in (settings["without"] or "").split(",")]
+    where += f" and the built-in {' and '.join(others)}" if others else ""
     return f"candidates come from {where} ({why}), {'agentic, ' if settings['agentic'] else ''}" + (
         f"for at most {caps}" if caps else "without a cap of tokens or cost"
     )

@@ -26,12 +26,16 @@ class Allowance:
         run_id: the run.
         budget: its limits.
         clock: wall time in seconds; only differences count.
+        seeds: how many starting programs there are, which are no candidates of anybody's.
     """
 
-    def __init__(self, archive: Archive, run_id: int, budget: Budget, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, archive: Archive, run_id: int, budget: Budget, clock: Callable[[], float], *, seeds: int = 0
+    ) -> None:
         self._archive = archive
         self._run_id = run_id
         self._budget = budget
+        self._seeds = seeds
         self._clock = clock
         self._earlier_seconds = archive.run_by_id(run_id).elapsed_seconds
         self._began: float | None = None
@@ -69,6 +73,9 @@ class Allowance:
         """Why nothing more may be judged; empty while something may."""
         if self._budget.seconds is not None and self.elapsed_seconds >= self._budget.seconds:
             return f"the budget of {self._budget.seconds:g} seconds is spent"
+        most, run = self._budget.candidates, self._archive.run_by_id(self._run_id)
+        if most is not None and run.candidates - self._seeds >= most:
+            return f"the budget of {most} candidates is spent"
         if self.left() == 0:
             return f"the budget of {self._budget.evaluations} evaluations is spent"
         return ""

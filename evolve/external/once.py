@@ -60,11 +60,12 @@ def open_counter(
     """Put a counter together from a run's settings and what differs from them this time."""
     settings = complete({**run.config, **changes})
     judges = 1 if settings["pool"] == "serial" else settings["workers"]
+    problem = load_problem(settings["problem"], settings["workload"])
     return Counter(
         archive=archive,
         run=run,
-        problem=load_problem(settings["problem"], settings["workload"]),
-        allowance=Allowance(archive, run.id, budget_of(settings), time.monotonic),
+        problem=problem,
+        allowance=Allowance(archive, run.id, budget_of(settings), time.monotonic, seeds=len(problem.seeds)),
         terms=Terms(judges=judges, expires=expires, once=once),
     )
 

@@ -181,7 +181,7 @@ class TestOrder:
         assert (raced.outcome, raced.n, raced.spared) == (Outcome.OK, 4, 0)
         raced = judge.evaluate(self.ROUGH, block, rival=tuple(share + 30 for share in shares), order=(3, 1, 2, 0))
         assert (raced.outcome, raced.spared) == (Outcome.STOPPED, 2)
-        assert "-30.0 points to its parent after 2 of 4" in raced.reason
+        assert "-30.0 points to its rival after 2 of 4" in raced.reason
         assert [result.name for result in raced.workloads] == ["size-1", "size-3"], "in the block's order"
 
     def test_what_was_played_before_a_failure_comes_in_the_blocks_order(

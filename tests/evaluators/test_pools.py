@@ -113,9 +113,9 @@ class TestPoolConformance:
         behind, alike, ahead = (found[key].evaluation for key in range(3))
         assert behind is not None
         assert (behind.outcome, behind.n, behind.score) == (Outcome.STOPPED, 2, None)
-        assert "-90.0 points to its parent after 2 of 3" in behind.reason
+        assert "-90.0 points to its rival after 2 of 3" in behind.reason
         assert alike is not None
-        assert (alike.outcome, alike.reason) == (Outcome.STOPPED, "behaves like its parent after 2 of 3 workloads")
+        assert (alike.outcome, alike.reason) == (Outcome.STOPPED, "behaves like its rival after 2 of 3 workloads")
         assert ahead is not None
         assert ahead.outcome is Outcome.OK
 

@@ -101,6 +101,7 @@ class Books:
         self._studies.move_to_end(place.study)
         if len(self._studies) > STUDIES_KEPT:
             self._studies.popitem(last=False)
+        study.heard_of(place.point)
         trial = _trial(lesson, place)
         if trial is not None:
             study.tell(trial)

@@ -31,11 +31,6 @@ from evolve.proposers.tuner.units import STEP, Point, from_unit, to_unit
 _STATES = {State.DONE: TrialState.COMPLETE, State.STOPPED: TrialState.PRUNED, State.FAILED: TrialState.COMPLETE}
 
 
-def quieten() -> None:
-    """Keep Optuna from reporting every study on stderr; a process-wide setting of that library."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
 def tpe(
     spaces: Mapping[str, Space], trials: Sequence[Trial], waiting: Sequence[Point], rng: Random
 ) -> dict[str, Value]:
@@ -47,6 +42,8 @@ def tpe(
         waiting: points under way; they count as bad ones, so that no two workers get the same.
         rng: the only source of randomness.
     """
+    # It would report every study on stderr; this is a process-wide setting of the library.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     ranges = {key: _distribution(space) for key, space in spaces.items()}
     worst = min((trial.value for trial in trials if trial.value is not None), default=0.0)
     shelf = _Shelf(

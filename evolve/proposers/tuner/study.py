@@ -85,11 +85,14 @@ class Study:
     def tell(self, trial: Trial) -> None:
         """Learn of a trial, or more of one."""
         self._trials[trial.number] = trial
-        self._waiting = [(when, point) for when, point in self._waiting if not same_point(point, trial.point)]
         if len(self._trials) > KEPT:
             ranked = sorted(self._trials.values(), key=lambda trial: trial.rank, reverse=True)
             dear = {trial.number for trial in ranked[: KEPT // 2]}
             del self._trials[next(number for number in self._trials if number not in dear)]
+
+    def heard_of(self, point: Point) -> None:
+        """A verdict came on a program with these values, whatever it was: it is not under way any more."""
+        self._waiting = [(when, other) for when, other in self._waiting if not same_point(other, point)]
 
     def waiting(self, now: int) -> list[Point]:
         """What was proposed and not heard of yet.

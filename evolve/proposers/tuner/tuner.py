@@ -8,9 +8,7 @@ from random import Random
 from evolve.lesson import Lesson
 from evolve.proposal import Context, Proposal, ProposalError, Selection
 from evolve.proposers.tuner.books import Books, Place
-from evolve.proposers.tuner.gaussian import gaussian
 from evolve.proposers.tuner.marks import written
-from evolve.proposers.tuner.sampling import cma_es, quieten, tpe
 from evolve.proposers.tuner.space import Kind, Space, Value, literal, same
 from evolve.proposers.tuner.study import State, Study, same_point
 from evolve.proposers.tuner.units import nearby
@@ -30,14 +28,13 @@ SHOWN = 4
 class Tuner:
     """Proposes other values for the constants that a program marks; deterministic in lessons heard and context's rng.
 
-    Optuna's log level is set for the whole process, so that studies are not reported on stderr.
+    Optuna's log level is set for the whole process at the first proposal, so that studies are not reported on stderr.
 
     Args:
         entry: name of the function that the problem calls; constants that it never reaches are not tuned.
     """
 
     def __init__(self, *, entry: str) -> None:
-        quieten()
         self._books = Books(entry)
 
     @property
@@ -83,7 +80,8 @@ class Tuner:
         for turn in range(TRIES):
             values, how = self._sample(place, spaces, study, context.rng, turn)
             source = written(parent.source, values)
-            point = {**place.point, **values}
+            # As it is written down, which is not always as it was drawn: that is what the verdict will be on.
+            point = self._books.place(source).point
             under_way = any(same_point(point, other) for other in study.waiting(self._books.heard))
             if under_way or source == parent.source or context.repeats(source):
                 reason = "every set of values that was drawn has been tried"
@@ -104,6 +102,10 @@ class Tuner:
     def _sample(
         self, place: Place, spaces: Mapping[str, Space], study: Study, rng: Random, turn: int
     ) -> tuple[Mapping[str, Value], str]:
+        # Imported here: Optuna and what it brings take seconds, which runs that only hear of marks must not pay.
+        from evolve.proposers.tuner.gaussian import gaussian  # noqa: PLC0415
+        from evolve.proposers.tuner.sampling import cma_es, tpe  # noqa: PLC0415
+
         known = self._books.known(place)
         count = f"{len(known)} trial{'' if len(known) == 1 else 's'}"
         best = max(known, key=lambda trial: trial.rank, default=None)

@@ -172,6 +172,7 @@ def test_optuna_is_silent_and_only_loaded_with_the_tuner() -> None:
         "import sys, evolve.cli, evolve.proposers.tuner.marks; assert 'optuna' not in sys.modules\n"
         "from random import Random\n"
         "from evolve.proposers.tuner.tuner import Tuner\n"
+        "assert 'optuna' not in sys.modules, 'hearing of marks must not cost its import'\n"
         "from evolve.proposers.tuner.sampling import tpe\n"
         "from evolve.proposers.tuner.space import Kind, Space\n"
         "Tuner(entry='plan')\n"
