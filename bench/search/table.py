@@ -25,6 +25,10 @@ BASELINE, OURS = "best_of_n", "ours"
 RESAMPLES = 10_000
 
 
+ROUNDING = 1e-6
+"""Points within which a score without noise is the same, however it was summed up."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """One piece in true scores.
@@ -59,7 +63,7 @@ class Outcome:
         """Whether the reported interval holds the true score; None where none is reported."""
         if self.piece.low is None or self.piece.high is None:
             return None
-        return self.piece.low <= self.final <= self.piece.high
+        return self.piece.low - ROUNDING <= self.final <= self.piece.high + ROUNDING
 
 
 def outcomes(folder: Path) -> tuple[dict[tuple[str, str], dict[int, Outcome]], int]:
