@@ -19,11 +19,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from evaluators.program import live_statements, normalised_digest, parse_program
 from evolve.proposers.tuner.space import Kind, MarkError, Space, Value, literal, parse_space, same
 
 __all__ = ["Kind", "Mark", "Space", "Value", "faults", "in_range", "read_marks", "skeleton", "written"]
+
+MOST_MARKS = 64
+"""So many marks of a program are read, the first ones in its text: sampling more at once would learn nothing."""
 
 _MARK = re.compile(rb"#\s*tune\s*:([^#\r\n]*)")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -152,7 +156,14 @@ def _read(source: str, entry: str | None) -> list[Mark | str]:
                 by_line.setdefault(statement.end_lineno, []).append((where, statement, live is None or id(top) in live))
     found: list[Mark | str] = []
     counts: Counter[tuple[str, str]] = Counter()
-    for line, text in sorted(comments.items()):
+    for nth, (line, text) in enumerate(sorted(comments.items())):
+        if nth == MOST_MARKS:
+            more = len(comments) - nth
+            found.append(
+                f"line {line}: only the first {MOST_MARKS} marks of a program are read; this one and {more - 1} "
+                "behind it are ignored; leave out the marks that matter least"
+            )
+            break
         statements = by_line.get(line, [])
         if not all(alive for _, _, alive in statements):
             continue
@@ -198,9 +209,14 @@ def _comments(data: bytes, tree: ast.Module) -> dict[int, str]:
             assert node.end_lineno is not None
             assert node.end_col_offset is not None
             texts.append((lines[node.lineno - 1] + node.col_offset, lines[node.end_lineno - 1] + node.end_col_offset))
+    texts.sort()
+    starts = [start for start, _ in texts]
+    # Texts lie within each other where they are formatted, so the last one to begin need not be the last to end.
+    ends = list(accumulate((end for _, end in texts), max))
     comments = {}
     for match in _MARK.finditer(data):
-        if not any(start <= match.start() < end for start, end in texts):
+        before = bisect.bisect_right(starts, match.start())
+        if not before or ends[before - 1] <= match.start():
             comments[bisect.bisect_right(lines, match.start())] = match[1].decode("utf-8")
     return comments
 

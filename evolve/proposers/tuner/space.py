@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +15,14 @@ LARGEST = 2.0**53
 """Bounds beyond this are refused: up to here every integer is a float of its own."""
 
 LONGEST_CHOICE = 200
+
+MOST_CHOICES = 64
+"""A mark with more choices is refused: what a sampler learns of each would be next to nothing."""
+
+NARROWEST_LOG = 1e-6
+"""By how much, relative, the upper bound of a log range lies above the lower one at least, so that their logarithms
+differ by far more than their rounding."""
+
 _TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|[^\s,]+")
 _WORDS = {"True": True, "False": False, "None": None}
 
@@ -118,11 +127,19 @@ def parse_space(text: str) -> Space:
 
 
 def _choice(tokens: list[str]) -> Space:
+    if len(tokens) > MOST_CHOICES:
+        raise MarkError(
+            f"a choice has at most {MOST_CHOICES} values, not {len(tokens)}; leave some out, or mark a range"
+        )
     choices: list[Value] = []
+    met: set[tuple[str, Value]] = set()
     for token in tokens:
         value = _value(token)
-        if any(same(value, other) for other in choices):
+        # As `same` compares them: 1 and 1.0 are one key, for a set too, and True is told from 1 by its type.
+        key = ("number" if is_number(value) else type(value).__name__, value)
+        if key in met:
             raise MarkError(f"the choice {token[:LONGEST_CHOICE]} stands there twice; name every value once")
+        met.add(key)
         choices.append(value)
     if len(choices) < 2:
         raise MarkError("a choice needs at least two values")
@@ -154,6 +171,17 @@ def _ordered(space: Space) -> Space:
         raise MarkError(f"LOW {space.low:g} is not below HIGH {space.high:g}; write the smaller bound first")
     if space.log and space.low <= 0:
         raise MarkError(f"`log` needs LOW above 0, not {space.low:g}")
+    # Below the smallest normal number a float keeps too few digits to divide by, or to take a logarithm of.
+    if not sys.float_info.min <= space.high - space.low < math.inf:
+        raise MarkError(f"HIGH {space.high:.17g} is too close to LOW {space.low:.17g}; widen the range")
+    if space.log:
+        margin = 0.5 if space.kind is Kind.INT else 0.0
+        low, high = space.low - margin, space.high + margin
+        if low < sys.float_info.min or high < low * (1.0 + NARROWEST_LOG):
+            raise MarkError(
+                f"HIGH {space.high:.17g} is too close to LOW {space.low:.17g} for `log`, or LOW too close to 0; "
+                "leave `log` out or widen the range"
+            )
     return space
 
 

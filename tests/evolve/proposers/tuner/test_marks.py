@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from evaluators.program import ProgramError, normalised_digest
 from evolve.proposers.tuner.marks import Kind, Value, faults, in_range, read_marks, skeleton, written
+from evolve.proposers.tuner.units import from_unit, to_unit
 from seeds import ROOT, read_seeds
 
 quick = settings(deadline=None, derandomize=True, max_examples=60)
@@ -176,6 +177,15 @@ def test_any_text_that_parses_is_read(noise: str) -> None:
         ("E = 3; F = 4  # tune: int 1 4", "or beside several; give each a line of its own"),
         ("# tune: int 1 4", "beside no assignment"),
         (f"E = {'9' * 4000}  # tune: int 1 4", "not of the kind int|a huge number"),
+        (f"E = 0x{'f' * 5000}  # tune: float 1 4", "a huge number"),
+        (f"E = 0x{'f' * 5000}  # tune: choice 1 4", "a huge number"),
+        ("E = 1000.0  # tune: float 1000 1000.0000000000001 log", "too close to LOW 1000 for `log`"),
+        ("E = 1000.0  # tune: float 1000 1000.0009 log", "leave `log` out or widen the range"),
+        ("E = 9007199254740991  # tune: int 9007199254740991 9007199254740992 log", "too close to LOW"),
+        ("E = 1e-320  # tune: float 5e-324 1 log", "LOW too close to 0"),
+        ("E = 0.0  # tune: float 0 5e-324", "too close to LOW 0"),
+        (f"E = 0  # tune: choice {' '.join(map(str, range(65)))}", "at most 64 values, not 65"),
+        ("E = 1  # tune: choice 1 True 1.0", "the choice 1.0 stands there twice"),
     ],
 )
 def test_a_malformed_mark_is_ignored_and_reported(line: str, told: str) -> None:
@@ -185,6 +195,45 @@ def test_a_malformed_mark_is_ignored_and_reported(line: str, told: str) -> None:
     assert sentence.startswith("line 2: ")
     assert any(part in sentence for part in told.split("|"))
     assert written(source, {"E": 1, "GOOD": 2}) == source.replace("GOOD = 3", "GOOD = 2")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "E = 1000.0  # tune: float 1000 1000.1 log",
+        "E = 1  # tune: int 1 2 log",
+        "E = 9007199254740991  # tune: int 9007199254740991 9007199254740992",
+        "E = 1.0  # tune: float 1e-300 9007199254740992 log",
+        "E = 0.0  # tune: float 0 1e-300",
+        f"E = 0  # tune: choice {' '.join(map(str, range(64)))}",
+        "E = True  # tune: choice 1 True '1' None",
+    ],
+)
+def test_a_narrow_or_wide_range_that_can_be_used_is_read(line: str) -> None:
+    (mark,) = read_marks(line)
+    if mark.space.kind is not Kind.CHOICE:
+        places = [to_unit(mark.space, from_unit(mark.space, place / 10)) for place in range(11)]
+        assert places == sorted(places)
+        assert 0 <= places[0] < places[-1] <= 1
+
+
+def test_more_marks_than_64_are_ignored_and_reported_whoever_reads() -> None:
+    dead = "def idle():\n    SPARE = 1  # tune: int 1 4\n\n\n"
+    marked = "".join(f"A{nth} = 1  # tune: int 1 4\n" for nth in range(70))
+    source = f"{dead}{marked}\n\ndef plan():\n    return [{', '.join(f'A{nth}' for nth in range(70))}]\n"
+    names = [mark.name for mark in read_marks(source)]
+    assert names == ["SPARE", *(f"A{nth}" for nth in range(63))]
+    assert [mark.name for mark in read_marks(source, "plan")] == names[1:]
+    (sentence,) = faults(source)
+    assert "only the first 64 marks" in sentence
+    assert "6 behind it" in sentence
+    assert written(source, {"A62": 2, "A63": 2}) == source.replace("A62 = 1", "A62 = 2")
+
+
+def test_a_mark_inside_of_a_text_is_none_even_in_a_formatted_one() -> None:
+    source = "A = f'{1}# tune: int 1 2' 'x'  # tune: int 1 4\nB = 'a' '# tune:'\nC = 1  # tune: int 1 4\n"
+    assert [mark.name for mark in read_marks(source)] == ["C"]
+    assert len(faults(source)) == 1
 
 
 def test_a_skeleton_is_the_program_without_its_marked_literals() -> None:

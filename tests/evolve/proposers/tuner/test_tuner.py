@@ -87,6 +87,25 @@ def test_a_small_range_is_exhausted_in_words(make_lesson: Lessons, make_context:
         ask(tuner, source, make_context(9, known=known))
 
 
+@pytest.mark.parametrize("first", ["float 0 1", "choice 0.5 1"])
+def test_as_many_constants_as_are_read_can_be_tuned(
+    make_lesson: Lessons, make_context: Contexts, values_of: Values, first: str
+) -> None:
+    names = [f"A{nth}" for nth in range(70)]
+    marked = "".join(f"{name} = 0.5  # tune: {'float 0 1' if nth else first}\n" for nth, name in enumerate(names))
+    source = f"{marked}\n\ndef plan(history):\n    return [{', '.join(names)}]\n"
+    tuner = Tuner(entry="plan")
+    tuner.learn(make_lesson(0, source, 1.0))
+    moved = set()
+    for number in range(1, 30):
+        proposal = ask(tuner, source, make_context(number))
+        values = values_of(proposal.source)
+        moved |= {name for name in names if values[name] != 0.5}
+        tuner.learn(make_lesson(number, proposal.source, float(number % 5), parents=(0,)))
+    assert moved <= set(names[:64])
+    assert len(moved) > 60
+
+
 def test_failed_and_stopped_trials_keep_it_away(
     program: str, make_lesson: Lessons, make_context: Contexts, values_of: Values
 ) -> None:
