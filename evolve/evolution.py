@@ -197,17 +197,17 @@ class Evolution:
         )
 
     def race(self, candidate: NewCandidate, planned: Planned) -> Race:
-        """How a new candidate is measured: against its parent on the same block, if that was measured there."""
+        """How a new candidate is measured: against its parent, or a better rival, if one was measured on its block."""
         is_meant_to_differ = candidate.parents and candidate.proposer != SIMPLIFY
         if self._racing is None or planned.purpose is not Purpose.SEARCH or not is_meant_to_differ:
             return Race()
         rivals = self._rivals if candidate.proposer == TUNER else []
         chosen = next((number for rival in rivals if (number := rival(candidate.source)) is not None), None)
-        for number in (chosen, candidate.parents[0]):
-            measured = self._measured(number, planned)
-            if measured:
-                return Race(shares=tuple(measured.shares), order=self._racing.order(measured))
-        return Race()
+        met = [each for number in (chosen, candidate.parents[0]) if (each := self._measured(number, planned))]
+        if not met:
+            return Race()
+        measured = max(met, key=lambda each: sum(each.shares))  # whom a poor study calls its best may be the worse one
+        return Race(shares=tuple(measured.shares), order=self._racing.order(measured))
 
     def tell(self, candidate: NewCandidate, planned: Planned, evaluation: Evaluation) -> None:
         """Take the verdict on what was asked; in a replay, also on what was asked by an earlier sitting."""

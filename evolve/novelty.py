@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 THRESHOLD = 1.0
 """Refused from this similarity on. One token changed in N costs about ``2 * SHINGLE / N``, so that any threshold below
-1 refuses tuned constants in programs that are long enough."""
+1 refuses tuned constants in programs that are long enough. At 1 the order of all tokens is compared too, for programs
+whose steps are swapped may have the same shingles."""
 
 SHINGLE = 4
 """Tokens in a row that are compared as one."""
@@ -24,7 +25,7 @@ REMEMBERED = 1_000
 """Programs in mind; the one that was remembered first makes room."""
 
 NUMBER_STEP = 0.01
-"""Width of the bins of numbers, relative: two that are farther apart than this are never the same."""
+"""Width of the bins of floats, relative: two that are farther apart than this are never the same."""
 
 # Every part is possessive and reads on to the end where its own end is missing, so that nothing is read twice.
 _TOKEN = re.compile(
@@ -56,10 +57,12 @@ class Profile:
     Args:
         shingles: a hash of every run of `SHINGLE` tokens.
         slots: one byte for each of `SLOTS` residues of those hashes, 1 where there is one, read as one number.
+        whole: a hash of all tokens in their order.
     """
 
     shingles: frozenset[int]
     slots: int
+    whole: int
 
     @classmethod
     def of(cls, source: str) -> Profile:
@@ -73,7 +76,7 @@ class Profile:
         taken = bytearray(SLOTS)
         for shingle in shingles:
             taken[shingle % SLOTS] = 1
-        return cls(shingles=shingles, slots=int.from_bytes(taken))
+        return cls(shingles=shingles, slots=int.from_bytes(taken), whole=hash(tuple(found)))
 
     def most_alike(self, other: Profile) -> float:
         """What the similarity cannot exceed, at a fraction of its cost: where slots differ, shingles do."""
@@ -91,11 +94,12 @@ class Profile:
 class Novelty:
     """Remembers programs by number and says when another one is like one of them.
 
-    Comments, docstrings, blank lines and line breaks inside brackets do not count. Numbers count by their bin, of
-    the relative width `NUMBER_STEP`: 0.9 tuned to 0.5 is new, 0.9 tuned to 0.9001 is not. Every other token does.
+    Comments, docstrings, blank lines and line breaks inside brackets do not count. Floats count by their bin, of
+    the relative width `NUMBER_STEP`: 0.9 tuned to 0.5 is new, 0.9 tuned to 0.9001 is not. Every other token does, and
+    so does every integer as it is: one more item of a list may matter.
 
     Args:
-        threshold: similarity from which on a program is refused, in 0..1.
+        threshold: similarity from which on a program is refused, in 0..1; at 1 only where the order is the same too.
         remembered: how many programs are kept in mind.
 
     Raises:
@@ -134,17 +138,19 @@ class Novelty:
         if not known:
             return None
         mine = Profile.of(source)
-        alike = [
-            (mine.similarity(theirs), -number) for number, theirs in known if mine.most_alike(theirs) >= self._threshold
-        ]
+        alike = [(mine.similarity(theirs), -number) for number, theirs in known if self._may_be_alike(mine, theirs)]
         nearest, minus_number = max(alike, default=(0.0, 0))
         if nearest < self._threshold:
             return None
         share = f"{math.floor(1000 * nearest) / 10:g} %"
         return (
             f"it repeats candidate {-minus_number}: {share} of the code is the same, "
-            f"comments and changes of numbers by less than about {100 * NUMBER_STEP:g} % aside"
+            f"comments and changes of floats by less than about {100 * NUMBER_STEP:g} % aside"
         )
+
+    def _may_be_alike(self, one: Profile, other: Profile) -> bool:
+        """Rule out most programs at a fraction of the cost of their similarity."""
+        return one.whole == other.whole if self._threshold == 1 else one.most_alike(other) >= self._threshold
 
 
 def tokens(source: str) -> Iterator[str]:
@@ -188,7 +194,9 @@ def _statements(source: str) -> Iterator[tuple[int, list[tuple[str, str]]]]:
 
 
 def _bin_of(text: str) -> str:
-    """Name the bin of a number: 0 and 1 % steps on a logarithmic scale."""
+    """Name the bin of a float: 0 and 1 % steps on a logarithmic scale; an integer has one of its own."""
+    if not set(text) & set(".eE"):
+        return text.replace("_", "").lstrip("0") or "0"
     value = float(text.replace("_", ""))
     if not value or math.isinf(value):
         return str(value)

@@ -143,6 +143,16 @@ def test_children_name_their_parents_and_meet_their_parents_workloads() -> None:
     assert rival == tuple(10.0 - parent + shift for shift in (-1.0, 1.0, 2.0, -2.0))
 
 
+@pytest.mark.parametrize(("parent", "incumbent"), [(0, 1), (1, 0), (0, None), (0, 99)])
+def test_a_tuned_program_races_the_better_one_of_its_parent_and_its_study(parent: int, incumbent: int | None) -> None:
+    driver = Driver()
+    driver.go(2, lambda planned: 10.0 - planned.number)
+    driver.evolution.teach(lambda lesson: None, lambda source: incumbent)
+    tuned = NewCandidate(number=2, source="x = 1\n", digest="d", proposer="tuner", operator="tune", parents=(parent,))
+    planned = Planned(number=2, purpose=Purpose.SEARCH, split=Split.TRAIN, block=0)
+    assert driver.evolution.race(tuned, planned).shares == (9.0, 11.0, 12.0, 8.0), "those of candidate 0"
+
+
 def test_every_seed_meets_validation_and_the_best_of_both_is_called_best_first() -> None:
     driver = Driver()
     on_train = {0: 10.0, 1: 30.0}

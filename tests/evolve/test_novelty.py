@@ -101,7 +101,27 @@ class TestWhatCounts:
 
     def test_masks_are_exact(self) -> None:
         assert objection("MASK = 0xFFFE\n", to="MASK = 0xFFFF\n") is None
-        assert objection("MASK = 65534\n", to="MASK = 65535\n") is not None
+        assert objection("MASK = 65534\n", to="MASK = 65535\n") is None
+        assert objection("MASK = 65534.0\n", to="MASK = 65535.0\n") is not None
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("    a = f(a)\n    a = g(a)\n    a = h(a)\n", "    a = g(a)\n    a = f(a)\n    a = h(a)\n"),
+            ("    a = x * 2 + x * 3 + x * 5\n", "    a = x * 3 + x * 2 + x * 5\n"),
+            ("    return x[:1000]\n", "    return x[:1001]\n"),
+        ],
+    )
+    def test_swapped_steps_and_integers(self, old: str, new: str) -> None:
+        head = "def plan(a, x):\n"
+        assert objection(head + new, to=head + old) is None
+        assert objection(head + old, to=head + old) is not None
+
+    def test_below_one_the_order_alone_makes_no_difference(self) -> None:
+        old = "def plan(a):\n    a = f(a)\n    a = g(a)\n    a = g(a)\n    a = f(a)\n    a = f(a)\n    return a\n"
+        new = "def plan(a):\n    a = f(a)\n    a = f(a)\n    a = g(a)\n    a = g(a)\n    a = f(a)\n    return a\n"
+        assert objection(new, to=old, threshold=0.9) is not None
+        assert objection(new, to=old) is None
 
     def test_a_repeated_statement_counts(self) -> None:
         line = "    x = x + x\n"
@@ -176,10 +196,10 @@ class TestSimilarity:
 
 class TestTokens:
     def test_strings_numbers_and_operators(self) -> None:
-        source = "x = rb'a#b' + f\"{y}\" ** 2.5e-3 // 0x1F\nif x[1:]: pass\n"
+        source = "x = rb'a#b' + f\"{y}\" ** 2.5e-3 // 0x1F\nif x[0_1:]: pass\n"
         assert list(tokens(source)) == [
             *("x", "=", "rb'a#b'", "+", 'f"{y}"', "**", "~-599", "//", "0x1F", "\n"),
-            *("if", "x", "[", "~0", ":", "]", ":", "pass", "\n"),
+            *("if", "x", "[", "1", ":", "]", ":", "pass", "\n"),
         ]
 
     def test_a_string_in_brackets_is_no_docstring(self) -> None:
