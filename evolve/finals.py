@@ -84,7 +84,8 @@ def run_final(
     select on the very split that is to stay unselected. With none, the best seed is what one should use.
 
     A simplified version of a finalist goes before it, and wins only where it keeps the original's score here too. That
-    one choice, between two programs that were equal on train, is made on the hidden block; the interval counts both.
+    one choice, between two programs that were equal on train, is made on the hidden block. The interval counts both:
+    by luck of its own the simplified one may be ahead of the seed where the original is not, and its advantage is told.
     """
     if simplified is not None and simplified.original in finalists and simplified.number not in finalists:
         place = finalists.index(simplified.original)

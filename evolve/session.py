@@ -28,6 +28,7 @@ from evolve.drafting import SIMPLIFY
 from evolve.evolution import Evolution
 from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
 from evolve.finishing import TIME_SHARE, Simplified, SimplifyingDesk
+from evolve.guard import Guard
 from evolve.runner import Observer, Runner, Workshop
 from evolve.simplify import Simplifier
 from evolve.tactics import left_out, make_parts, make_steering, make_tuner
@@ -35,13 +36,14 @@ from evolve.tactics import left_out, make_parts, make_steering, make_tuner
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """A run with everything that it needs to go on; ``simplified`` is set once the winner was."""
+    """A run with all that it needs to go on; ``say`` tells a person, ``simplified`` is set once the winner was."""
 
     archive: Archive
     run: RunRecord
     problem: Problem
     evolution: Evolution
     runner: Runner
+    say: Callable[[str], None]
     simplified: Simplified | None = None
 
     def search(self, stopping: Callable[[], bool]) -> None:
@@ -57,21 +59,26 @@ class Session:
             return
         facts = self.problem.declaration
         entry = facts.entry
+
+        def objection(text: str) -> str | None:
+            return screen(
+                text,
+                entry=entry,
+                parameters=facts.parameters,
+                allowed_imports=facts.allowed_imports,
+                template=facts.template,
+            )
+
+        original = self.archive.candidate(self.run.id, best).source
+        guard = Guard("the simplifier", "no more is left out of the winner", self.say)
+        simplifier = guard.call(lambda: CarefulSimplifier(original, entry, objection, guard), None)
+        if simplifier is None:
+            return
         desk = SimplifyingDesk(
             self.archive,
             self.run.id,
             best,
-            Simplifier(
-                self.archive.candidate(self.run.id, best).source,
-                entry,
-                lambda source: screen(
-                    source,
-                    entry=entry,
-                    parameters=facts.parameters,
-                    allowed_imports=facts.allowed_imports,
-                    template=facts.template,
-                ),
-            ),
+            simplifier,
             known=lambda source: self.archive.has_digest(self.run.id, normalised_digest(source, entry=entry)),
             clock=time.monotonic,
             seconds=TIME_SHARE * self.runner.elapsed_seconds,
@@ -100,6 +107,30 @@ class Session:
             if candidate.proposer == SIMPLIFY:
                 return Simplified(number=number, original=candidate.parents[0])
         return None
+
+
+class CarefulSimplifier(Simplifier):
+    """A simplifier that is at its end where it fails, so that the run is not; see `Simplifier`.
+
+    Args:
+        source: the program.
+        entry: its entry.
+        objection: why a program is not worth trying.
+        guard: tells a person of a failure.
+    """
+
+    def __init__(self, source: str, entry: str, objection: Callable[[str], str | None], guard: Guard) -> None:
+        super().__init__(source, entry, objection)
+        self._guard = guard
+
+    def next(self) -> str | None:
+        """A smaller program; None when there is none left, or after a failure."""
+        return None if self._guard.failed else self._guard.call(super().next, None)
+
+    def tell(self, kept: bool) -> None:
+        """Say whether the last program is as good."""
+        inner = super().tell
+        self._guard.call(lambda: inner(kept), None)
 
 
 def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
@@ -182,7 +213,8 @@ def open_session(
     )
     tuner = make_tuner(settings, problem.declaration.entry)
     if tuner is not None:
-        evolution.teach(tuner.learn, tuner.rival_of)
+        guard = Guard("the tuner", "the run goes on and it may know less", observer.say)
+        evolution.teach(guard.around(tuner.learn, None), guard.around(tuner.rival_of, None))
     spec = WorkerSpec(
         problem=settings["problem"],
         workload=settings["workload"],
@@ -224,7 +256,7 @@ def open_session(
         for note in archive.notes(run.id):
             evolution.note(note)
         runner.replay()
-        yield Session(archive=archive, run=run, problem=problem, evolution=evolution, runner=runner)
+        yield Session(archive=archive, run=run, problem=problem, evolution=evolution, runner=runner, say=observer.say)
 
 
 def make_pool(spec: WorkerSpec, kind: str, workers: int) -> EvaluationPool:

@@ -9,7 +9,8 @@ from evaluators.model import Evaluation
 from evolve.bandit.arm import Arm, Offer
 from evolve.desk import Desk, Draft, InlineDesk, Trial, Written
 from evolve.drafting import TUNER
-from evolve.proposal import Proposal, Selection
+from evolve.guard import FAULTS, told
+from evolve.proposal import Proposal, ProposalError, Selection
 from evolve.proposers.operators import WEIGHTS, Operators
 from evolve.proposers.tuner.tuner import Tuner
 
@@ -58,6 +59,15 @@ class Workbench(InlineDesk):
         return offers
 
     def _write(self, draft: Draft) -> Proposal:
+        """Write a program; one that is strange enough to show a fault of ours costs this draft and not the run."""
+        try:
+            return self._proposed(draft)
+        except FAULTS as error:
+            who = TUNER if draft.arm is not None and draft.arm.proposer == TUNER else OPERATORS
+            number = draft.selection.parent.number
+            raise ProposalError(f"{who} failed on candidate {number}: {told(error)}") from error
+
+    def _proposed(self, draft: Draft) -> Proposal:
         arm = draft.arm
         if self._tuner is not None and arm is not None and arm.proposer == TUNER:
             return self._tuner.propose(_tunable(draft.selection, self._tuner), draft.context)

@@ -103,6 +103,30 @@ def test_an_arm_decides_who_writes() -> None:
     assert "crossover" in vain.reason
 
 
+@pytest.mark.parametrize("who", ["operators", "tuner"])
+def test_a_fault_of_ours_costs_one_draft_and_is_told(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setattr({"operators": Operators, "tuner": Tuner}[who], "propose", broken)
+    bench = Workbench(Operators(), Tuner(entry="answer"))
+    bench.submit(draft(Arm(proposer=who, operator="constant")))
+    written = bench.next_written(0.0)
+    assert written is not None
+    assert written.proposal is None
+    assert f"{who} failed on candidate 0: ZeroDivisionError: float division by zero" in written.reason
+    assert "please report it" in written.reason
+
+
+def test_want_of_memory_is_no_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Operators, "propose", broken)
+    with pytest.raises(MemoryError):
+        Workbench(Operators(), None).submit(draft(None))
+
+
 def test_a_bench_needs_somebody() -> None:
     with pytest.raises(ValueError, match="operators or a tuner"):
         Workbench(None, None)
