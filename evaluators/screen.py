@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Sequence
 
-from evaluators.program import ProgramError, parse_program
+from evaluators.program import LONG_INTEGER_BITS, ProgramError, parse_program
 from evaluators.region import change_outside
 
 FORBIDDEN_NAMES = frozenset(
@@ -51,15 +51,19 @@ def screen(
     Returns:
         One sentence with the line number where there is one.
     """
-    reason = _check_text(source, max_bytes) or (change_outside(source, template) if template is not None else None)
+    reason = _check_text(source, max_bytes)
     if reason:
         return reason
     try:
         tree = parse_program(source)
     except ProgramError as error:
-        return f"does not parse: {error}"
+        changed = change_outside(source, template) if template is not None else None
+        return changed or f"does not parse: {error}"
     return (
-        _check_depth(tree, max_depth)
+        # First of all: whoever writes such an integer out fails.
+        _check_integers(tree)
+        or (change_outside(source, template) if template is not None else None)
+        or _check_depth(tree, max_depth)
         or _check_entry(tree, entry, parameters)
         or next(_objections(tree, allowed_imports), None)
     )
@@ -88,6 +92,14 @@ def _check_depth(tree: ast.Module, max_depth: int) -> str | None:
             return None
     line = next((node.lineno for node in level if isinstance(node, ast.expr | ast.stmt)), 0)
     return f"line {line}: is nested more than {max_depth} levels deep"
+
+
+def _check_integers(tree: ast.Module) -> str | None:
+    """Python refuses to write thousands of digits in decimal, and no float is as large."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value.bit_length() > LONG_INTEGER_BITS:
+            return f"line {node.lineno}: writes an integer of more than {LONG_INTEGER_BITS} bits; compute it instead"
+    return None
 
 
 def _check_entry(tree: ast.Module, entry: str, parameters: Sequence[str]) -> str | None:

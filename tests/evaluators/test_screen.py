@@ -112,11 +112,35 @@ def test_depth_is_bounded() -> None:
     assert look(body("x = " + "-" * 50_000 + "1")) == "does not parse: nested too deeply to be parsed"
 
 
-def test_a_default_too_long_to_print_is_a_reason_and_no_error() -> None:
-    source = f"def plan(b=0x1{'0' * 6000}):\n    return 0\n"
-    reason = screen(source, entry="plan", parameters=("a",), allowed_imports=frozenset())
+LONG = f"0x1{'0' * 6000}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"def plan(history, previous, b={LONG}):\n    return 0\n",
+        f"def plan(b={LONG}):\n    return 0\n",
+        body(f"history[-{LONG}:] = 1"),
+        body(f"match history:\n        case {LONG}: pass"),
+        body(f"x = f'{{{LONG}}}'"),
+        body(f"x = {2**1024}"),
+        body(f"x: {LONG} = 1"),
+    ],
+)
+def test_an_integer_too_long_for_a_float_or_to_be_written_out_is_refused(source: str) -> None:
+    reason = look(source)
     assert reason is not None
-    assert "plan must take (a)" in reason
+    assert reason.endswith(": writes an integer of more than 1024 bits; compute it instead")
+    assert look(body(f"x = {2**1024 - 1}")) is None
+
+
+def test_a_long_integer_that_reaches_out_of_a_region_is_a_reason_and_no_error() -> None:
+    template = "x = [\n# EVOLVE-BLOCK-START\n1\n# EVOLVE-BLOCK-END\n]\ndef plan(a):\n    return a\n"
+    options = {"entry": "plan", "parameters": ("a",), "allowed_imports": frozenset(), "template": template}
+    assert screen(template, **options) is None
+    assert screen(template.replace("\n1\n", f"\n{LONG}\n"), **options) == (
+        "line 3: writes an integer of more than 1024 bits; compute it instead"
+    )
 
 
 def test_text_outside_the_marked_region_must_stay() -> None:
