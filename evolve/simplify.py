@@ -32,6 +32,7 @@ class Simplifier:
     Every program from `next` is smaller than `current` by `size`, passes the screen and has not been tried before. How
     many it takes is for the caller to bound: the first ones save the most.
     A part whose removal failed is tried again only after a whole round in which something else went.
+    A program of more than `evolve.proposers.operators.source.MOST_NODES` syntax nodes is left as it is.
 
     Args:
         source: the program.
@@ -99,7 +100,7 @@ class Simplifier:
             self._failed.update(notes if len(notes) == 1 else ())
 
     def _restart(self) -> None:
-        self._queue = deque(cuts(self._program, self._entry))
+        self._queue = deque([] if self._program.is_large else cuts(self._program, self._entry))
         self._together = True
 
     def _batch(self) -> list[Cut]:

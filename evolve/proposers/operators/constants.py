@@ -150,10 +150,15 @@ def _numbers(program: Program) -> Iterator[_Number]:
             yield from _below(statement.value, name, None, structural=False)
 
 
+def _is_tunable(value: float) -> bool:
+    # An integer may be finite and yet too large for `isfinite`, which turns it into a float first.
+    return not isinstance(value, bool) and (isinstance(value, int) or math.isfinite(value))
+
+
 def _below(node: ast.AST, label: str, owner: str | None, *, structural: bool) -> Iterator[_Number]:
     """Walk down; `owner` is the function around, None for a top-level constant."""
     match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and math.isfinite(value):
+        case ast.Constant(value=int() | float() as value) if _is_tunable(value):
             small = owner is not None and isinstance(value, int) and value <= 2
             weight = 1.0 if owner is not None else _NAMED_WEIGHT
             yield _Number(node=node, value=value, weight=weight, label=label, structural=structural or small)

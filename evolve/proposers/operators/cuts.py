@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from evolve.proposal import ProposalError
 from evolve.proposers.operators import idle
@@ -21,6 +22,7 @@ from evolve.proposers.operators.task import one_line
 
 _ATOMS = (ast.Name, ast.Call, ast.Attribute, ast.Subscript, ast.Tuple, ast.List)
 _SMALLEST = 3
+_LARGE = 300
 _KEPT = (ast.Return, ast.Raise, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal)
 
 
@@ -76,17 +78,32 @@ class _Cutter:
                 for position in range(len(block)):
                     yield from self._statement(function, block, position)
                 yield from self._runs(function, block)
+            guarding = self._guarding(function)
             for statement in function.body:
                 for node in self._program.flow.walk(statement):
+                    if id(node) in guarding:
+                        continue
                     if isinstance(node, ast.expr) and not isinstance(node, ast.Constant | ast.Name):
                         yield from self._operands(function, node)
             yield from self._parameters(function)
 
+    def _guarding(self, function: ast.FunctionDef) -> set[int]:
+        """The nodes of conditions that are precautions; without a part they would let through what they hold back."""
+        walk = self._program.flow.walk
+        return {
+            id(part)
+            for node in walk(function)
+            if isinstance(node, ast.If)
+            and idle.is_guard(node)
+            and idle.constant_truth(self._program, node.test) is None
+            for part in walk(node.test)
+        }
+
     def _statement(self, function: ast.FunctionDef, block: list[ast.stmt], position: int) -> Iterator[Cut]:
         statement = block[position]
         likely = idle.does_nothing(self._program, function, block, position)
-        kept = isinstance(statement, _KEPT) or (isinstance(statement, ast.If) and idle.is_precaution(statement.test))
-        lone = len([each for each in block if not is_docstring(each)]) == 1
+        kept = self._is_kept(statement)
+        lone = len(list(islice((each for each in block if not is_docstring(each)), 2))) == 1
         if not lone and not is_docstring(statement) and (likely or not kept):
             yield from self._removal(function, [statement], likely=likely)
         if isinstance(statement, ast.If) and not self._program.text(statement).startswith("elif"):
@@ -95,9 +112,23 @@ class _Cutter:
                 if branch and (settled is wanted or not kept):
                     yield from self._branch(function, statement, branch, likely=settled is wanted)
 
+    def _is_kept(self, statement: ast.stmt) -> bool:
+        if isinstance(statement, _KEPT) or idle.is_guard(statement):
+            return True
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                # `x = np.maximum(x, EPS)`
+                return idle.is_bound(self._program, value) and name in self._program.flow.reads(value)
+        return False
+
+    def _shown(self, statement: ast.stmt | ast.expr, limit: int) -> str:
+        """A part in one line; as it stands in the text where writing a large one out would take long."""
+        large = len(self._program.flow.walk(statement)) > _LARGE
+        return one_line(self._program.text(statement) if large else ast.unparse(statement), limit)
+
     def _runs(self, function: ast.FunctionDef, block: list[ast.stmt]) -> Iterator[Cut]:
         """Halves and quarters of a block, as delta debugging tries them."""
-        free = [each for each in block if not is_docstring(each) and not isinstance(each, _KEPT)]
+        free = [each for each in block if not is_docstring(each) and not self._is_kept(each)]
         length = len(free) // 2
         while length >= 2:
             for start in range(0, len(free) - length + 1, length):
@@ -112,7 +143,7 @@ class _Cutter:
             edits = tuple(self._program.removal(statement) for statement in statements)
         except ProposalError:
             return
-        shown = "; ".join(one_line(ast.unparse(statement), 60) for statement in statements[:3])
+        shown = "; ".join(self._shown(statement, 60) for statement in statements[:3])
         more = f" and {len(statements) - 3} more" if len(statements) > 3 else ""
         yield Cut(
             edits=edits,
@@ -137,15 +168,14 @@ class _Cutter:
             edits=(Edit(start=first, end=last, text=text),),
             saved=self._weight(statement) - sum(weight_of(program, each) for each in branch),
             likely=likely,
-            note=f"in {function.name}: {one_line(ast.unparse(branch[0]), 40)} whether or not "
-            f"{one_line(ast.unparse(statement.test), 40)}",
+            note=f"in {function.name}: {self._shown(branch[0], 40)} whether or not {self._shown(statement.test, 40)}",
         )
 
     def _operands(self, function: ast.FunctionDef, node: ast.expr) -> Iterator[Cut]:
         """Put one operand in the place of the whole, or drop one of several."""
         program = self._program
         neutral = idle.neutral_operand(program, node)
-        for operand in idle.operands(node):
+        for operand in idle.operands(program, node):
             text = program.text(operand)
             if not isinstance(operand, _ATOMS) and not (isinstance(operand, ast.Constant) and text[0] not in "+-"):
                 text = f"({text})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
@@ -39,13 +40,18 @@ _FLOAT_SIGNS = frozenset(
 
 
 _T = TypeVar("_T")
+_MOST_BYTES = 2_000_000
 
 
 class Flow:
-    """Remembers what was asked about the nodes of one tree, which must neither change nor go away meanwhile."""
+    """Remembers what was asked about the nodes of one tree, which must neither change nor go away meanwhile.
+
+    It forgets everything when that grows beyond two megabytes: deep nesting would make it many times the program.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], object] = {}
+        self._bytes = 0
 
     def walk(self, node: ast.AST) -> tuple[ast.AST, ...]:
         """See `ast.walk`."""
@@ -71,16 +77,26 @@ class Flow:
         """See `evaluators.program.global_references`."""
         return self._once("references", statement, lambda: tuple(global_references(statement)))
 
+    def stored(self, function: ast.FunctionDef) -> dict[str, int]:
+        """The first line on which each name of a function is bound; 0 for parameters."""
+        return self._once("stored", function, lambda: _stored(function))
+
     def bound_before(self, function: ast.FunctionDef, line: int) -> frozenset[str]:
         """Name the parameters, and what is bound on earlier lines of the function."""
-        stored = self._once("stored", function, lambda: _stored(function))
-        return frozenset(name for name, first in stored.items() if first < line)
+        return frozenset(name for name, first in self.stored(function).items() if first < line)
 
     def _once(self, question: str, node: ast.AST, answer: Callable[[], _T]) -> _T:
         key = (question, id(node))
-        if key not in self._known:
-            self._known[key] = answer()
-        return cast(_T, self._known[key])
+        if key in self._known:
+            return cast(_T, self._known[key])
+        found = answer()
+        # The nodes and names inside belong to the tree; about 200 bytes are the key and its place.
+        self._bytes += sys.getsizeof(found) + 200
+        if self._bytes > _MOST_BYTES:
+            self._known.clear()
+            self._bytes = sys.getsizeof(found) + 200
+        self._known[key] = found
+        return found
 
 
 def _stored(function: ast.FunctionDef) -> dict[str, int]:

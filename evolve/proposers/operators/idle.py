@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from evaluators.scopes import parameters_of
 from evolve.proposers.operators.dataflow import is_docstring
@@ -19,9 +22,10 @@ _NEUTRAL_RIGHT: dict[type[ast.operator], float] = {
 }
 _NEUTRAL_LEFT: dict[type[ast.operator], float] = {ast.Add: 0, ast.Mult: 1}
 _BOUNDS = frozenset({"maximum", "minimum", "clip", "max", "min"})
+_FINITE = frozenset({"isfinite", "isnan", "isinf"})
 _CONVERSIONS = frozenset(
     {"array", "asarray", "ascontiguousarray", "astype", "copy", "reshape", "ravel", "flatten", "int", "float", "bool"}
-    | {"len", "range", "list", "tuple", "zeros", "ones", "empty", "full", "arange", "bincount"}
+    | {"nan_to_num", "len", "range", "list", "tuple", "zeros", "ones", "empty", "full", "arange", "bincount"}
 )
 
 
@@ -45,7 +49,7 @@ def does_nothing(program: Program, function: ast.FunctionDef, block: list[ast.st
     """Say whether a statement probably does nothing: see the module's list of signs in `cuts`."""
     statement = block[position]
     after = block[position + 1] if position + 1 < len(block) else None
-    if after is not None and program.flow.dump(statement) == program.flow.dump(after):
+    if after is not None and _are_equal(program, statement, after):
         return True
     match statement:
         case ast.Pass() | ast.Expr(value=ast.Name() | ast.BinOp() | ast.Compare() | ast.Subscript()):
@@ -70,12 +74,44 @@ def does_nothing(program: Program, function: ast.FunctionDef, block: list[ast.st
     return False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Uses:
+    """The places of a function that bind, read or delete each name, in the order of the lines."""
+
+    stores: dict[str, list[ast.Name]]
+    loads: dict[str, list[ast.Name]]
+    deletions: dict[str, list[ast.Name]]
+
+
+def _uses(program: Program, function: ast.FunctionDef) -> _Uses:
+    return program.once(f"uses {function.name}", partial(_read_uses, program, function))
+
+
+def _read_uses(program: Program, function: ast.FunctionDef) -> _Uses:
+    uses = _Uses(stores={}, loads={}, deletions={})
+    names = [node for node in program.flow.walk(function) if isinstance(node, ast.Name)]
+    for node in sorted(names, key=lambda node: node.lineno):
+        kinds = {ast.Store: uses.stores, ast.Load: uses.loads}
+        kinds.get(type(node.ctx), uses.deletions).setdefault(node.id, []).append(node)
+    return uses
+
+
 def _is_unread(program: Program, function: ast.FunctionDef, statement: ast.stmt, name: str) -> bool:
     """Say whether nobody but the statement itself reads a name."""
-    inside = {id(node) for node in program.flow.walk(statement)}
-    return not any(
-        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load) and id(node) not in inside
-        for node in program.flow.walk(function)
+    inside = sum(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+        for node in program.flow.walk(statement)
+    )
+    return len(_uses(program, function).loads.get(name, ())) <= inside
+
+
+def _are_equal(program: Program, first: ast.AST, second: ast.AST) -> bool:
+    """Whether two parts say the same; what differs in size need not be written out."""
+    flow = program.flow
+    return (
+        type(first) is type(second)
+        and len(flow.walk(first)) == len(flow.walk(second))
+        and flow.dump(first) == flow.dump(second)
     )
 
 
@@ -114,11 +150,13 @@ def _number(program: Program, node: ast.expr) -> float | None:
     return None
 
 
-def operands(node: ast.expr) -> list[ast.expr]:
+def operands(program: Program, node: ast.expr) -> list[ast.expr]:
     """The parts that could stand in the place of the whole.
 
     Conversions and bounds by a constant stay: they matter in cases that a few workloads need not show.
     """
+    if is_bound(program, node):
+        return []
     match node:
         case ast.BinOp(left=left, right=right):
             return [left, right]
@@ -129,8 +167,7 @@ def operands(node: ast.expr) -> list[ast.expr]:
         case ast.IfExp(test=test, body=body, orelse=otherwise):
             return [] if is_precaution(test) else [body, otherwise]
         case ast.Call(func=ast.Attribute(value=receiver, attr=name), args=arguments):
-            bounds = name in _BOUNDS and any(isinstance(each, ast.Constant) for each in arguments)
-            if bounds or name in _CONVERSIONS:
+            if name in _CONVERSIONS or (name == "where" and arguments and is_precaution(arguments[0])):
                 return []
             is_module = isinstance(receiver, ast.Name) and len(arguments) > 0
             return _arrays(arguments)[:2] if is_module else [receiver, *_arrays(arguments)[:1]]
@@ -140,13 +177,60 @@ def operands(node: ast.expr) -> list[ast.expr]:
 
 
 def is_precaution(test: ast.expr) -> bool:
-    """Say whether a condition asks what is there at all: something that may be None, a length, a shape."""
+    """Say whether a condition asks what is there at all.
+
+    That is something that may be None, a length, a shape, whether numbers are finite, or how they compare with 0.
+    """
     return any(
         (isinstance(node, ast.Constant) and node.value is None)
-        or (isinstance(node, ast.Name) and node.id == "len")
-        or (isinstance(node, ast.Attribute) and node.attr in ("shape", "size"))
+        or (isinstance(node, ast.Name) and (node.id == "len" or node.id in _FINITE))
+        or (isinstance(node, ast.Attribute) and (node.attr in ("shape", "size") or node.attr in _FINITE))
+        or (isinstance(node, ast.Compare) and any(_is_zero(each) for each in (node.left, *node.comparators)))
         for node in ast.walk(test)
     )
+
+
+def is_guard(statement: ast.stmt) -> bool:
+    """Say whether a statement is there for cases that a few workloads need not show.
+
+    That is an early way out, a condition that is a precaution, and what catches errors.
+    """
+    if isinstance(statement, ast.If):
+        leaves = all(isinstance(each, ast.Return | ast.Raise | ast.Continue) for each in statement.body)
+        return leaves or is_precaution(statement.test)
+    return isinstance(statement, ast.Try | ast.TryStar)
+
+
+def is_bound(program: Program, node: ast.AST | None) -> bool:
+    """Say whether an expression bounds something by a constant, written out or by name: ``np.maximum(x, EPS)``."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)) | ast.Call(func=ast.Name(id=name)) if name in _BOUNDS:
+            pass
+        case _:
+            return False
+    constants = program.once("constants", partial(_constants, program))
+    given = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg != "axis")]
+    bare = [each.operand if isinstance(each, ast.UnaryOp) else each for each in given]
+    return any(isinstance(each, ast.Constant) or (isinstance(each, ast.Name) and each.id in constants) for each in bare)
+
+
+def _constants(program: Program) -> frozenset[str]:
+    """The names that are bound to a number somewhere in the program."""
+    names = set()
+    for node in program.flow.walk(program.tree):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+            ):
+                number = value.operand if isinstance(value, ast.UnaryOp) else value
+                if isinstance(number, ast.Constant) and isinstance(number.value, int | float):
+                    names.add(name)
+    return frozenset(names)
+
+
+def _is_zero(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == 0
 
 
 def _arrays(arguments: Sequence[ast.expr]) -> list[ast.expr]:
@@ -165,7 +249,7 @@ def neutral_operand(program: Program, node: ast.expr) -> ast.expr | None:
             known = constant_truth(program, test)
             return None if known is None else body if known else otherwise
         case ast.Call(func=ast.Attribute(attr="maximum" | "minimum"), args=[left, right]):
-            return left if program.flow.dump(left) == program.flow.dump(right) else None
+            return left if _are_equal(program, left, right) else None
         case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Attribute(attr=inner)) as receiver, attr=outer)):
             return receiver if inner == outer == "copy" else None
     return None
@@ -173,11 +257,15 @@ def neutral_operand(program: Program, node: ast.expr) -> ast.expr | None:
 
 def calls_of(program: Program, name: str) -> list[ast.Call]:
     """Every call of a function by its name."""
-    return [
-        node
-        for node in program.flow.walk(program.tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
-    ]
+    return program.once("calls", partial(_calls, program)).get(name, [])
+
+
+def _calls(program: Program) -> dict[str, list[ast.Call]]:
+    calls: dict[str, list[ast.Call]] = {}
+    for node in program.flow.walk(program.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            calls.setdefault(node.func.id, []).append(node)
+    return calls
 
 
 def leaves_unbound(program: Program, function: ast.FunctionDef, statements: Sequence[ast.stmt]) -> bool:
@@ -186,13 +274,13 @@ def leaves_unbound(program: Program, function: ast.FunctionDef, statements: Sequ
     names = {name for statement in statements for name in program.flow.binds(statement)}
     if not names:
         return False
-    first = {argument.arg: 0 for argument in parameters_of(function.args)}
-    loads = []
-    for node in program.flow.walk(function):
-        if not isinstance(node, ast.Name) or node.id not in names or id(node) in gone:
-            continue
-        if isinstance(node.ctx, ast.Store):
-            first[node.id] = min(node.lineno, first.get(node.id, node.lineno))
-        else:
-            loads.append(node)
-    return any(first.get(node.id, node.lineno + 1) > node.lineno for node in loads)
+    uses = _uses(program, function)
+
+    def first_left(nodes: Mapping[str, Sequence[ast.Name]], name: str) -> float:
+        return next((node.lineno for node in nodes.get(name, ()) if id(node) not in gone), math.inf)
+
+    parameters = {argument.arg for argument in parameters_of(function.args)}
+    return any(
+        min(first_left(uses.loads, name), first_left(uses.deletions, name)) < first_left(uses.stores, name)
+        for name in names - parameters
+    )

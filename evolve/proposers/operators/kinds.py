@@ -15,6 +15,7 @@ from evolve.proposers.operators.numerics import BOOL, FLOAT, INT, OPEN, Kind
 from evolve.proposers.operators.source import Program
 
 _DEPTH = 12
+_LEVELS = 50
 Value = Kind | tuple[Kind, ...]
 
 
@@ -43,13 +44,19 @@ class Kinds:
         self._constants: dict[str, Kind] = {}
         self._returns: dict[str, Value] = {}
         self._depth = 0
+        self._level = 0
         for statement in program.tree.body:
             match statement:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if isinstance(value, ast.Constant):
                     self._constants[name] = _constant(value.value)
         for name in (entry, *program.functions):
             if name in program.functions and name not in self._returns:
-                self._read(name, [])
+                self._depth = self._level = 0
+                try:
+                    self._read(name, [])
+                except RecursionError:
+                    # Far down in somebody else's calls even a screened program can be too deep: it stays open.
+                    continue
 
     def of(self, node: ast.expr) -> Kind:
         """The kind of an expression; open where nothing is known of it."""
@@ -86,6 +93,7 @@ class Kinds:
         return self._returns[name]
 
     def _block(self, body: Sequence[ast.stmt], frame: _Frame) -> None:
+        self._level += 1
         for statement in body:
             match statement:
                 case ast.For(target=target, iter=source, body=inner, orelse=otherwise):
@@ -102,6 +110,7 @@ class Kinds:
                             self._kind(child, frame)
                         elif isinstance(child, ast.stmt):
                             self._block([child], frame)
+        self._level -= 1
 
     def _simple(self, statement: ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return, frame: _Frame) -> None:
         if statement.value is None:
@@ -147,7 +156,9 @@ class Kinds:
         return value if isinstance(value, Kind) else OPEN
 
     def _value(self, node: ast.expr, frame: _Frame) -> Value:
+        self._level += 1
         value = self._infer(node, frame)
+        self._level -= 1
         if isinstance(value, Kind):
             self._of[id(node)] = value
         return value
@@ -174,9 +185,9 @@ class Kinds:
         parts = [self._kind(child, frame) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
         match node:
             case ast.BinOp(op=op):
-                return numerics.arithmetic(op, parts[0], parts[1], ast.unparse(node))
+                return numerics.arithmetic(op, parts[0], parts[1], numerics.written(node))
             case ast.UnaryOp(op=op):
-                symbol = ast.unparse(node) if parts[0].symbol else ""
+                symbol = numerics.written(node) if parts[0].symbol else ""
                 return replace(parts[0], dtype=BOOL if isinstance(op, ast.Not) else parts[0].dtype, symbol=symbol)
             case ast.Compare() if len(parts) == 2:
                 return Kind(BOOL, numerics.broadcast(parts[0], parts[1]))
@@ -203,20 +214,21 @@ class Kinds:
                     return whole[at]
             return OPEN
         is_new = [isinstance(part, ast.Constant) and part.value is None for part in parts]
-        return numerics.item(whole, kinds, is_new, [ast.unparse(part) for part in parts])
+        return numerics.item(whole, kinds, is_new, [numerics.written(part) for part in parts])
 
     def _call(self, node: ast.Call, frame: _Frame) -> Value:
         arguments = [self._value(argument, frame) for argument in node.args]
         named = {keyword.arg: self._value(keyword.value, frame) for keyword in node.keywords if keyword.arg}
         match node.func:
             case ast.Name(id=name) if name in self._program.functions:
-                if name not in self._returns and self._depth < _DEPTH:
+                # A call far down in an expression is not followed: its depths add up.
+                if name not in self._returns and self._depth < _DEPTH and self._level < _LEVELS:
                     given: list[tuple[str | None, Kind]] = [(None, _single(each)) for each in arguments]
                     given += [(keyword, _single(each)) for keyword, each in named.items()]
                     return self._read(name, given)
                 return self._returns.get(name, OPEN)
             case ast.Name(id=name):
-                return numerics.of_builtin(name, arguments, ast.unparse(node))
+                return numerics.of_builtin(name, arguments, numerics.written(node))
             case ast.Attribute(value=ast.Name(id=module), attr=name) if module == self._numpy:
                 return numerics.of_call(name, node, arguments, named)
             case ast.Attribute(value=receiver, attr=name):

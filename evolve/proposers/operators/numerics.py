@@ -5,9 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 FLOAT, INT, BOOL = "float", "int", "bool"
 Shape = tuple[str, ...]
+LONGEST_NAME = 200
+MOST_DIMENSIONS = 8
+"""A size with a longer name, and a shape with more dimensions, count as unknown: else a program could double them
+with every line."""
+
+_MOST_NODES = 300
 
 _ORDER = {BOOL: 0, INT: 1, FLOAT: 2}
 _TO_FLOAT = frozenset({"sqrt", "exp", "expm1", "log", "log1p", "log2", "tanh", "softmax", "true_divide", "reciprocal"})
@@ -55,12 +62,19 @@ class Kind:
     Args:
         dtype: ``"float"``, ``"int"`` or ``"bool"``; empty where it is not known.
         shape: its dimensions by name, ``()`` for a scalar; None where it is not known.
-        symbol: for a scalar integer, the name of the size that it is.
+        symbol: for a scalar integer, the name of the size that it is; a name that is too long is dropped.
     """
 
     dtype: str = ""
     shape: Shape | None = None
     symbol: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.symbol) > LONGEST_NAME:
+            object.__setattr__(self, "symbol", "")
+        shape = self.shape or ()
+        if len(shape) > MOST_DIMENSIONS or any(len(name) > LONGEST_NAME for name in shape):
+            object.__setattr__(self, "shape", None)
 
     def like(self, other: Kind) -> bool:
         """Whether both are known to have one element type and one shape."""
@@ -74,6 +88,13 @@ class Kind:
 
 OPEN = Kind()
 Value = Kind | tuple[Kind, ...]
+
+
+def written(node: ast.AST) -> str:
+    """A node as a name for a size; what is too big for one is not written out, and its name is dropped."""
+    if sum(1 for _ in islice(ast.walk(node), _MOST_NODES + 1)) > _MOST_NODES:
+        return "?" * (LONGEST_NAME + 1)
+    return ast.unparse(node)
 
 
 def of_annotation(annotation: ast.expr | None) -> Kind:
@@ -189,7 +210,7 @@ def of_call(
     if name in _PAIRS:
         return (Kind(INT, kind.shape), Kind(INT, kind.shape))
     if name in _INDICES:
-        return Kind(FLOAT if "weights" in named else INT, (f"{name}({ast.unparse(node)})",))
+        return Kind(FLOAT if "weights" in named else INT, (f"{name}({written(node)})",))
     return _moved(name, kind, node, arguments) if name in _SAME_DTYPE else Kind(dtype, () if dtype else None)
 
 
@@ -210,7 +231,7 @@ def _dtype_of(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute) and node.func.attr in ("astype", "float64", "float32", "int64", "int32"):
         hints += node.args[:1] if node.func.attr == "astype" else [node.func]
     for hint in hints:
-        text = ast.unparse(hint)
+        text = written(hint)
         for dtype in (FLOAT, INT, BOOL):
             if dtype in text:
                 return dtype
@@ -223,23 +244,29 @@ def _reduced(kind: Kind, node: ast.Call, dtype: str, *, is_method: bool) -> Kind
     if not axes:
         return Kind(dtype, ())
     keeps = any(keyword.arg == "keepdims" for keyword in node.keywords)
-    try:
-        axis = ast.literal_eval(axes[0])
-    except ValueError:
-        return Kind(dtype)
-    if kind.shape is None or not isinstance(axis, int) or not -len(kind.shape) <= axis < len(kind.shape):
+    axis = _integer(axes[0])
+    if kind.shape is None or axis is None or not -len(kind.shape) <= axis < len(kind.shape):
         return Kind(dtype)
     axis %= len(kind.shape)
     return Kind(dtype, (*kind.shape[:axis], *(("1",) if keeps else ()), *kind.shape[axis + 1 :]))
+
+
+def _integer(node: ast.expr) -> int | None:
+    match node:
+        case ast.Constant(value=int() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
+            return -value
+    return None
 
 
 def _created(name: str, node: ast.Call, arguments: Sequence[Value], dtype: str) -> Kind:
     if not arguments:
         return OPEN
     if name == "arange":
-        return Kind(dtype or INT, (_size(arguments[0], node.args[0]),) if len(arguments) == 1 else (ast.unparse(node),))
+        return Kind(dtype or INT, (_size(arguments[0], node.args[0]),) if len(arguments) == 1 else (written(node),))
     if name == "linspace":
-        return Kind(FLOAT, (ast.unparse(node),))
+        return Kind(FLOAT, (written(node),))
     if name == "full" and len(arguments) > 1 and isinstance(arguments[1], Kind):
         dtype = dtype or arguments[1].dtype
     size = arguments[0]
@@ -251,7 +278,7 @@ def _created(name: str, node: ast.Call, arguments: Sequence[Value], dtype: str) 
 
 
 def _size(value: Value, node: ast.expr) -> str:
-    return value.symbol if isinstance(value, Kind) and value.symbol else ast.unparse(node)
+    return value.symbol if isinstance(value, Kind) and value.symbol else written(node)
 
 
 def _moved(name: str, kind: Kind, node: ast.Call, arguments: Sequence[Value]) -> Kind:
@@ -262,7 +289,7 @@ def _moved(name: str, kind: Kind, node: ast.Call, arguments: Sequence[Value]) ->
             sizes = list(sizes[0])
         names = [each.symbol if isinstance(each, Kind) else "" for each in sizes]
         if names and all(names):
-            return Kind(kind.dtype, tuple(f"rest of {ast.unparse(node)}" if each == "-1" else each for each in names))
+            return Kind(kind.dtype, tuple(f"rest of {written(node)}" if each == "-1" else each for each in names))
     if name in ("ravel", "flatten") and kind.shape is not None:
         return Kind(kind.dtype, ("*".join(kind.shape),))
     if name == "tile" and kind.shape is not None and len(arguments) > 1 and isinstance(arguments[1], tuple):
@@ -272,8 +299,8 @@ def _moved(name: str, kind: Kind, node: ast.Call, arguments: Sequence[Value]) ->
     if name == "concatenate":
         parts = arguments[0] if arguments and isinstance(arguments[0], tuple) else ()
         known = next((part.shape for part in parts if part.shape is not None), None)
-        axis = next((ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "axis"), "0")
+        axis = next((written(keyword.value) for keyword in node.keywords if keyword.arg == "axis"), "0")
         if known is not None and axis.isdigit() and int(axis) < len(known):
             at = int(axis)
-            return Kind(kind.dtype, (*known[:at], f"joined {ast.unparse(node)}", *known[at + 1 :]))
+            return Kind(kind.dtype, (*known[:at], f"joined {written(node)}", *known[at + 1 :]))
     return Kind(kind.dtype)

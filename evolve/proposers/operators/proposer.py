@@ -15,7 +15,7 @@ from evolve.proposers.operators.crossover import adopt, crossover
 from evolve.proposers.operators.exchange import insert
 from evolve.proposers.operators.graft import graft
 from evolve.proposers.operators.mutate import mutate
-from evolve.proposers.operators.source import Program, prune
+from evolve.proposers.operators.source import MOST_NODES, Program, prune
 from evolve.proposers.operators.task import Change, Operator, Task
 from evolve.proposers.operators.tidy import tidy
 from evolve.proposers.operators.warm_start import warm_start
@@ -74,6 +74,7 @@ class Operators:
         # Seeds and elites come back again and again; their trees and digests need not.
         self._parse = lru_cache(maxsize=_PARSED)(Program)
         self._digest = lru_cache(maxsize=1024)(normalised_digest)
+        self._is_large = lru_cache(maxsize=1024)(_is_large)
 
     @property
     def name(self) -> str:
@@ -90,13 +91,19 @@ class Operators:
                 all the same. The archive's name of the change begins with the name of the operator.
 
         Raises:
-            ProposalError: nothing came of `tries` operators, or of a few tries of the one named.
+            ProposalError: nothing came of `tries` operators, or of a few tries of the one named; or the parent has
+                more than `MOST_NODES` syntax nodes. Donors of more are left out.
             ValueError: there is no such operator.
         """
         if operator and operator not in OPERATORS:
             raise ValueError(f"unknown operator {operator!r}; there are {', '.join(OPERATORS)}")
+        if self._is_large(selection.parent.source):
+            raise ProposalError(
+                f"candidate {selection.parent.number} has more than {MOST_NODES} syntax nodes, "
+                "which is too large for the offline operators; choose a smaller parent"
+            )
         first_weights = {operator: 1.0} if operator else self._weights
-        donors = _donors(selection, context.seeds)
+        donors = [each for each in _donors(selection, context.seeds) if not self._is_large(each.source)]
         reasons: list[str] = []
         for _ in range(min(self._tries, _NAMED_TRIES) if operator else self._tries):
             try:
@@ -180,6 +187,8 @@ class Operators:
 
     def _apply(self, source: str, donors: Sequence[Material], context: Context, weights: Mapping[str, float]) -> Change:
         """Draw an operator, apply it, and remove what it may have left unused."""
+        if self._is_large(source):
+            raise ProposalError(f"the first change left more than {MOST_NODES} syntax nodes")
         operator = context.rng.choices(list(weights), list(weights.values()))[0]
         task = Task(
             parent=self._parse(source),
@@ -206,6 +215,13 @@ class Operators:
 
     def _digests_of(self, numbers: Sequence[int], donors: Sequence[Material], context: Context) -> set[str]:
         return {self._digest(material.source, entry=context.entry) for material in donors if material.number in numbers}
+
+
+def _is_large(source: str) -> bool:
+    try:
+        return Program(source).is_large
+    except ProgramError:
+        return False
 
 
 def _donors(selection: Selection, seeds: Sequence[Material]) -> list[Material]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TypeVar, cast
 
 from evaluators.program import live_statements, parse_program
@@ -15,6 +16,10 @@ from evolve.proposal import ProposalError
 from evolve.proposers.operators.dataflow import Flow
 
 _T = TypeVar("_T")
+
+MOST_NODES = 5_000
+"""Programs of more syntax nodes are left alone: some questions take time that grows faster than the program. People's
+and models' programs have about a tenth to a third of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,11 @@ class Program:
         self._known: dict[str, object] = {}
         self._data = self.source.encode("utf-8")
         self._starts = [0, *(match.end() for match in re.finditer(rb"\n", self._data))]
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether it has more than `MOST_NODES` syntax nodes."""
+        return next(islice(ast.walk(self.tree), MOST_NODES, None), None) is not None
 
     @cached_property
     def functions(self) -> dict[str, ast.FunctionDef]:
