@@ -7,7 +7,7 @@ import ast
 from evaluators.program import global_references
 from evolve.proposal import ProposalError
 from evolve.proposers.operators.crossover import shared_components
-from evolve.proposers.operators.dataflow import looks_float, returned
+from evolve.proposers.operators.dataflow import Flow, looks_float, returned
 from evolve.proposers.operators.source import Edit, Program, all_names, fresh_name
 from evolve.proposers.operators.task import Change, Task
 from evolve.proposers.operators.transplant import pack_luggage, survivors, unpack, written
@@ -62,7 +62,8 @@ def _is_numeric(function: ast.FunctionDef) -> bool:
     arguments = function.args
     plain = not (arguments.vararg or arguments.kwarg or arguments.kwonlyargs)
     values = returned(function)
-    return plain and bool(values) and all(looks_float(value, function) for value in values)
+    flow = Flow()
+    return plain and bool(values) and all(looks_float(value, function, flow) for value in values)
 
 
 def _mixture(

@@ -81,6 +81,10 @@ class Flow:
         """The first line on which each name of a function is bound; 0 for parameters."""
         return self._once("stored", function, lambda: _stored(function))
 
+    def signs(self, function: ast.FunctionDef) -> dict[str, set[str]]:
+        """What speaks for an element type in the assignments that change each name of a function."""
+        return self._once("signs", function, lambda: _named_signs(function))
+
     def bound_before(self, function: ast.FunctionDef, line: int) -> frozenset[str]:
         """Name the parameters, and what is bound on earlier lines of the function."""
         return frozenset(name for name, first in self.stored(function).items() if first < line)
@@ -158,27 +162,32 @@ def returned(function: ast.FunctionDef) -> list[ast.expr]:
     return [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
 
 
-def looks_float(expression: ast.expr, function: ast.FunctionDef | None = None) -> bool:
+def looks_float(expression: ast.expr, function: ast.FunctionDef | None = None, flow: Flow | None = None) -> bool:
     """Guess whether an expression is a floating-point number or array.
 
-    A name is looked up among the function's assignments. A sign of integers outweighs a sign of floats,
-    unless an outer conversion decides.
+    A name is looked up among the function's assignments, which `flow` may remember. A sign of integers outweighs a
+    sign of floats, unless an outer conversion decides.
     """
     if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute):
         if expression.func.attr == "astype":
             return any("float" in sign for argument in expression.args for sign in _signs([argument]))
         if expression.func.attr in _FLOAT_SIGNS:
             return True
-    sources: list[ast.AST] = [expression]
+    signs = _signs([expression])
     if function is not None:
-        names = reads(expression)
-        sources += [
-            node
-            for node in ast.walk(function)
-            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and changes(node) & names and node.value
-        ]
-    signs = _signs(sources)
+        named = (flow or Flow()).signs(function)
+        signs = signs.union(*(named.get(name, ()) for name in reads(expression)))
     return bool(signs & _FLOAT_SIGNS) and not signs & _INTEGER_SIGNS
+
+
+def _named_signs(function: ast.FunctionDef) -> dict[str, set[str]]:
+    named: dict[str, set[str]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value:
+            signs = _signs([node])
+            for name in changes(node):
+                named.setdefault(name, set()).update(signs)
+    return named
 
 
 def _signs(nodes: Iterable[ast.AST]) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 
 from evolve.proposal import ProposalError
 from evolve.proposers.operators.dataflow import looks_float, reads
@@ -39,6 +40,7 @@ _PAIRS = {
     "ceil": "floor",
 }
 _RISKY = 0.03
+_MOST_OPTIONS = 20_000
 _RARE_PAIRS = frozenset({"argmin", "argmax", "floor", "ceil"})
 
 
@@ -56,7 +58,8 @@ def mutate(task: Task) -> Change:
 
 def _from_options(kind: str, find: Callable[[Program, Kinds], Iterator[Option]]) -> Operator:
     def operator(task: Task) -> Change:
-        chosen = draw(task.rng, list(find(task.parent, task.kinds)), f"place for {kind}")
+        options = list(islice(find(task.parent, task.kinds), _MOST_OPTIONS))
+        chosen = draw(task.rng, options, f"place for {kind}")
         source = task.parent.edited(chosen.edits)
         return Change(source=source, operator=f"mutate:{kind}", note=chosen.note, may_orphan=kind == "name")
 
@@ -162,7 +165,7 @@ def _values(program: Program, kinds: Kinds) -> Iterator[tuple[ast.FunctionDef, a
                 case ast.Assign(targets=[ast.Name()], value=value) | ast.Return(value=ast.expr() as value):
                     kind = kinds.of(value)
                     known = kind.dtype == FLOAT and kind.shape != ()
-                    if known or (not kind.dtype and looks_float(value, function)):
+                    if known or (not kind.dtype and looks_float(value, function, program.flow)):
                         yield function, node, value
 
 
