@@ -57,7 +57,8 @@ def test_a_key_and_an_address_are_enough(tmp_path: Path, server: Any) -> None:
     code, said = evolve(tmp_path, *RUN, "--evaluations", "20", **variables)
     assert code == 0, said
     line = (
-        f"candidates come from faulty at {server.base_url} (because base_url is set), without a cap of tokens or cost"
+        f"candidates come from faulty at {server.base_url} and the built-in operators and tuner (because base_url is "
+        "set), without a cap of tokens or cost"
     )
     assert line in said
     with Archive.open(str(tmp_path / "evolve.db")) as archive:
