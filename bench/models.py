@@ -102,7 +102,7 @@ def run(base_url: str, seconds: float = 600.0, **flags: str) -> Result:
         prices = Path(folder) / "prices.toml"
         prices.write_text(PRICES)
         values = {"base_url": base_url, "model": "faulty", "insights_every": "0", "seed": "1", "block_size": "100000"}
-        values |= {"prices_file": str(prices), "workers": "2"}
+        values |= {"prices_file": str(prices), "workers": "2", "without": "operators,tuner"}
         with Archive.open(str(Path(folder) / "a.db"), create=True) as archive:
             record = new_run(archive, problem, resolve({**values, **flags}, {}, None))
             watch, until = Watch(), time.monotonic() + seconds

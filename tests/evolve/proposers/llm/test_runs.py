@@ -59,6 +59,7 @@ def begin(archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
     def make(server: Any, problem: str = str(TRIVIAL), **flags: str) -> RunRecord:
         values = {"pool": "serial", "workload": "2", "seed": "1", "model": "faulty", "insights_every": "0"}
+        values["without"] = "operators,tuner"  # so that all that happens is the models' doing
         return new_run(archive, problem, resolve({**values, "base_url": server.base_url, **flags}, {}, None))
 
     return make
