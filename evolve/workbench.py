@@ -16,8 +16,8 @@ from evolve.proposers.tuner.tuner import Tuner
 
 OPERATORS = "operators"
 
-TUNER_SHARE = 0.5
-"""Of the first pulls among offline proposers, those that tune constants where some are marked."""
+TUNER_SHARE = 0.25
+"""Of the first pulls, those that tune constants where some are marked."""
 
 OFFLINE_SHARE = 0.5
 """Of the first pulls where language models write too, those that cost no request."""
@@ -29,7 +29,7 @@ class Workbench(InlineDesk):
     Args:
         operators: change syntax trees; None where they are left out.
         tuner: tunes marked constants; None where that is left out.
-        share: weight of all its offers together.
+        share: weight of all its offers together; the tuner has `TUNER_SHARE` of the whole, whatever this is.
     """
 
     def __init__(self, operators: Operators | None, tuner: Tuner | None, *, share: float = 1.0) -> None:
@@ -46,7 +46,7 @@ class Workbench(InlineDesk):
         """Every operator, and the tuner once there is something to tune."""
         tunes = self._tuner is not None and self._tuner.has_studies
         total = sum(WEIGHTS.values())
-        mutation = self._share * (1 - TUNER_SHARE if tunes else 1)
+        mutation = self._share - (TUNER_SHARE if tunes else 0.0)
         offers = []
         if self._operators is not None:
             offers = [
@@ -55,7 +55,7 @@ class Workbench(InlineDesk):
                 if weight > 0
             ]
         if tunes:
-            offers.append(Offer(arm=Arm(proposer=TUNER, operator="tune"), weight=self._share * TUNER_SHARE))
+            offers.append(Offer(arm=Arm(proposer=TUNER, operator="tune"), weight=TUNER_SHARE))
         return offers
 
     def _write(self, draft: Draft) -> Proposal:
