@@ -160,6 +160,7 @@ class SimplifyingDesk:
         if known is not None and known.proposer == SIMPLIFY and known.parents == (self._number,):
             for record in self._archive.evaluations(self._run_id, known.number):
                 if record.evaluation is not None and record.planned.split is Split.TRAIN:
+                    self._left -= 1  # an earlier sitting paid for it
                     self._decide(known.number, record.evaluation)
                     return
         self._simplifier.tell(False)

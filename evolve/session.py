@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -81,7 +82,8 @@ class Session:
             simplifier,
             known=lambda source: self.archive.has_digest(self.run.id, normalised_digest(source, entry=entry)),
             clock=time.monotonic,
-            seconds=TIME_SHARE * self.runner.elapsed_seconds,
+            # By the clock only where the search was: any other run is the same however fast the machine is.
+            seconds=math.inf if budget_of(settings).seconds is None else TIME_SHARE * self.runner.elapsed_seconds,
         )
         self.runner.polish(desk, stopping)
         self.simplified = desk.result
