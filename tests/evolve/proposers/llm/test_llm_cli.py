@@ -20,7 +20,7 @@ from db.records import CallState
 
 TRIVIAL = str(Path(__file__).parents[4] / "bench" / "trivial")
 KEY = "sk-test-of-the-command-line-012345"
-RUN = ("run", TRIVIAL, "--pool", "serial", "--workload", "2", "--seed", "3", "--name", "r")
+RUN = ("run", TRIVIAL, "--pool", "serial", "--workload", "2", "--seed", "3", "--name", "r", "--without", "simplify")
 
 
 def constant(prompt: str, rng: Random) -> str:
@@ -124,6 +124,7 @@ def test_the_doctor_asks_the_server_what_it_offers(tmp_path: Path, server: Any) 
 def test_after_kill_9_it_goes_on_and_nothing_is_charged_twice(tmp_path: Path, server: Any) -> None:
     variables = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url}
     words = ("--model", "faulty", "--evaluations", "60", "--concurrency", "4", "--insights-every", "0")
+    words += ("--without", "operators", "--without", "tuner")
     driver = start(tmp_path, *RUN, *words, **variables)
     until = time.monotonic() + 60
     while len(server.books()["requests"]) < 12 and time.monotonic() < until:
