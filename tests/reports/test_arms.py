@@ -78,7 +78,7 @@ def test_which_arms_earned_their_pulls(arm: Any) -> None:
         arm("replay", pulls=9, in_flight=5, candidates=4, improved=0),
     ]
     assert arms.arms_earned(records).splitlines() == [
-        "earned their pulls, better than the parent: llm rewrite m 7 of 10 pulls; operators swap 4 of 9 pulls; "
+        "earned their pulls, lower bound above the parent's: llm rewrite m 7 of 10 pulls; operators swap 4 of 9 pulls; "
         "operators graft 4 of 50 pulls; 1 more",
         "improved on nobody: operators delete 0 of 40; llm merge m 0 of 9",
     ]

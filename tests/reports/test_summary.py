@@ -114,7 +114,7 @@ def test_the_view_says_how_the_budget_was_spent(small: Any, arm: Any) -> None:
     entries = summary.finalists(small.archive, small.run)
     text = plain_text(summary.final_view(entries, small.run, [arm("operators", "graft")]), 160)
     assert text.splitlines()[-2:] == [
-        "earned their pulls, better than the parent: operators graft 4 of 20 pulls",
+        "earned their pulls, lower bound above the parent's: operators graft 4 of 20 pulls",
         "racing spared 6 of 24 workloads, about 1.5s of judging (16 %)",
     ]
 
