@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -112,13 +112,17 @@ class Desk(Protocol):
         """End everything that it started."""
 
 
-class InlineDesk:
-    """A proposer that answers at once, in this thread."""
+class AtOnceDesk:
+    """A desk that writes in this thread, as soon as it is asked to.
+
+    Args:
+        write: makes a program of a draft, or raises `ProposalError` where nothing comes of it.
+    """
 
     slots = 0
 
-    def __init__(self, proposer: Proposer) -> None:
-        self._proposer = proposer
+    def __init__(self, write: Callable[[Draft], Proposal]) -> None:
+        self._write = write
         self._written: deque[Written] = deque()
 
     @property
@@ -176,5 +180,9 @@ class InlineDesk:
     def close(self) -> None:
         """Nothing was started."""
 
-    def _write(self, draft: Draft) -> Proposal:
-        return self._proposer.propose(draft.selection, draft.context)
+
+class InlineDesk(AtOnceDesk):
+    """A proposer at such a desk."""
+
+    def __init__(self, proposer: Proposer) -> None:
+        super().__init__(lambda draft: proposer.propose(draft.selection, draft.context))

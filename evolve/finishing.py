@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from db.archive import Archive
 from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Clock
-from evolve.bandit.arm import Offer
-from evolve.desk import Draft, Trial, Written
+from evolve.desk import AtOnceDesk, Draft, Written
 from evolve.drafting import SIMPLIFY
 from evolve.proposal import Proposal
 from evolve.simplify import Simplifier, keeps_the_score, size
@@ -30,7 +28,7 @@ class Simplified:
     original: int
 
 
-class SimplifyingDesk:
+class SimplifyingDesk(AtOnceDesk):
     """Writes smaller and smaller versions of one candidate; implements `evolve.desk.Desk`.
 
     Args:
@@ -43,8 +41,6 @@ class SimplifyingDesk:
         seconds: how long to go on.
     """
 
-    slots = 0
-
     def __init__(
         self,
         archive: Archive,
@@ -56,6 +52,7 @@ class SimplifyingDesk:
         clock: Clock,
         seconds: float,
     ) -> None:
+        super().__init__(self._smaller)
         self._archive = archive
         self._run_id = run_id
         self._number = number
@@ -65,7 +62,6 @@ class SimplifyingDesk:
         self._ends = clock() + seconds
         self._left = EVALUATIONS
         self._awaited: int | None = None
-        self._written: deque[Written] = deque()
         self._smallest: int | None = None
         self._next: str | None = None
         self._theirs = {
@@ -83,16 +79,6 @@ class SimplifyingDesk:
         return Simplified(number=self._smallest, original=self._number)
 
     @property
-    def offers(self) -> Sequence[Offer]:
-        """Nothing to choose from."""
-        return ()
-
-    @property
-    def under_way(self) -> int:
-        """Programs that were written and not yet taken."""
-        return len(self._written)
-
-    @property
     def wants(self) -> bool:
         """Whether there is something to leave out, and the last try is decided."""
         return self._next is not None and self._awaited is None and not self._written
@@ -101,25 +87,6 @@ class SimplifyingDesk:
     def finished(self) -> str:
         """Set when nothing is left to try."""
         return "" if self._next is not None or self._awaited is not None else "nothing more can be left out"
-
-    def submit(self, draft: Draft) -> None:
-        """Write the next smaller program, whatever the draft selects."""
-        del draft
-        assert self._next is not None
-        smaller, before = size(self._next), size(self._simplifier.current)
-        proposal = Proposal(
-            source=self._next,
-            proposer=SIMPLIFY,
-            operator="simplify",
-            parents=(self._number,),
-            note=f"{before - smaller} of {before} syntax nodes left out: {self._simplifier.note}",
-        )
-        self._written.append(Written(proposal=proposal))
-
-    def next_written(self, timeout_seconds: float) -> Written | None:
-        """See `evolve.desk.Desk`; nobody is waited for."""
-        del timeout_seconds
-        return self._written.popleft() if self._written else None
 
     def settle(self, written: Written, number: int | None, reason: str) -> None:
         """A program that was tried in an earlier sitting has its verdict already."""
@@ -135,13 +102,6 @@ class SimplifyingDesk:
             self._left -= 1
             self._decide(number, evaluation)
 
-    def next_trial(self) -> Trial | None:
-        """It tries nothing."""
-        return None
-
-    def tried(self, key: int, evaluation: Evaluation | None, failure: str) -> None:
-        """It tries nothing."""
-
     def wind_down(self) -> None:
         """Begin nothing more."""
         self._next = None
@@ -150,8 +110,18 @@ class SimplifyingDesk:
         """Begin nothing more."""
         self._next = None
 
-    def close(self) -> None:
-        """Nothing was started."""
+    def _smaller(self, draft: Draft) -> Proposal:
+        """The next smaller program, whatever the draft selects."""
+        del draft
+        assert self._next is not None
+        smaller, before = size(self._next), size(self._simplifier.current)
+        return Proposal(
+            source=self._next,
+            proposer=SIMPLIFY,
+            operator="simplify",
+            parents=(self._number,),
+            note=f"{before - smaller} of {before} syntax nodes left out: {self._simplifier.note}",
+        )
 
     def _decide_again(self) -> None:
         """The program is in the run already: its verdict on train workloads that the original met counts."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from evaluators.model import Evaluation
 from evolve.bandit.arm import Arm, Offer
-from evolve.desk import Desk, Draft, InlineDesk, Trial, Written
+from evolve.desk import AtOnceDesk, Desk, Draft, Trial, Written
 from evolve.drafting import TUNER
 from evolve.guard import FAULTS, told
 from evolve.proposal import Proposal, ProposalError, Selection
@@ -23,7 +23,7 @@ OFFLINE_SHARE = 0.5
 """Of the first pulls where language models write too, those that cost no request."""
 
 
-class Workbench(InlineDesk):
+class Workbench(AtOnceDesk):
     """Operators and tuner, which answer at once; implements `evolve.desk.Desk`.
 
     Args:
@@ -33,10 +33,9 @@ class Workbench(InlineDesk):
     """
 
     def __init__(self, operators: Operators | None, tuner: Tuner | None, *, share: float = 1.0) -> None:
-        proposer = operators or tuner
-        if proposer is None:
+        if operators is None and tuner is None:
             raise ValueError("a workbench needs operators or a tuner")
-        super().__init__(proposer)
+        super().__init__(self._guarded)
         self._operators = operators
         self._tuner = tuner
         self._share = share
@@ -58,7 +57,7 @@ class Workbench(InlineDesk):
             offers.append(Offer(arm=Arm(proposer=TUNER, operator="tune"), weight=TUNER_SHARE))
         return offers
 
-    def _write(self, draft: Draft) -> Proposal:
+    def _guarded(self, draft: Draft) -> Proposal:
         """Write a program; one that is strange enough to show a fault of ours costs this draft and not the run."""
         try:
             return self._proposed(draft)
@@ -72,7 +71,8 @@ class Workbench(InlineDesk):
         if self._tuner is not None and arm is not None and arm.proposer == TUNER:
             return self._tuner.propose(_tunable(draft.selection, self._tuner), draft.context)
         if self._operators is None:
-            return super()._write(draft)
+            assert self._tuner is not None
+            return self._tuner.propose(draft.selection, draft.context)
         return self._operators.propose(draft.selection, draft.context, operator=arm.operator if arm else "")
 
 
