@@ -17,7 +17,7 @@ from evaluators.host import describe_host, usable_cpus
 from evaluators.model import Evaluation, EvaluatorError, Outcome, Split, WorkloadResult
 from evaluators.problem import Clock, Guest, Measured, Problem, RefusedError, Workload, seed_named
 from evaluators.racing import raced_out
-from evaluators.screen import screen
+from evaluators.screen import screen_by
 from evaluators.seeding import timing_seed, workload_seed
 from evaluators.statistics import stratified, with_draw_error
 from evaluators.timed_guest import Contest, Opponents, TimedGuest
@@ -216,14 +216,7 @@ class Judge:
     def _screen(self, source: str) -> tuple[Outcome, str] | None:
         if SCREEN in self._off:
             return None
-        facts = self._problem.declaration
-        reason = screen(
-            source,
-            entry=facts.entry,
-            parameters=facts.parameters,
-            allowed_imports=facts.allowed_imports,
-            template=facts.template,
-        )
+        reason = screen_by(self._problem.declaration, source)
         return None if reason is None else (Outcome.REJECTED, reason)
 
     def _play_all(

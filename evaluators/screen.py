@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from evaluators.program import LONG_INTEGER_BITS, ProgramError, parse_program
 from evaluators.region import change_outside
+
+if TYPE_CHECKING:
+    from evaluators.problem import Declaration
 
 FORBIDDEN_NAMES = frozenset(
     {
@@ -66,6 +70,17 @@ def screen(
         or _check_depth(tree, max_depth)
         or _check_entry(tree, entry, parameters)
         or next(_objections(tree, allowed_imports), None)
+    )
+
+
+def screen_by(facts: Declaration, source: str) -> str | None:
+    """The same by what a problem declares."""
+    return screen(
+        source,
+        entry=facts.entry,
+        parameters=facts.parameters,
+        allowed_imports=facts.allowed_imports,
+        template=facts.template,
     )
 
 

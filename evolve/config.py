@@ -69,6 +69,11 @@ def budget_of(values: Mapping[str, Any]) -> Budget:
     )
 
 
+def left_out(settings: Mapping[str, Any]) -> frozenset[str]:
+    """Names of the parts that the search does without."""
+    return frozenset((settings["without"] or "").split(",")) - {""}
+
+
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a run, with the defaults of those that it was created without."""
     defaults = {key: None if one.default is None else one.parse(one.default) for key, one in SETTINGS.items()}

@@ -10,13 +10,12 @@ from db.archive import Archive
 from db.records import RunRecord
 from evaluators.problem import Problem
 from evolve import drafting
-from evolve.config import ConfigError, environment
+from evolve.config import ConfigError, environment, left_out
 from evolve.desk import Desk
 from evolve.evolution import Evolution
 from evolve.proposers.operators import Operators
 from evolve.proposers.replay import ReplayDesk, check_replay
 from evolve.proposers.tuner.tuner import Tuner
-from evolve.tactics import left_out
 from evolve.workbench import OFFLINE_SHARE, SharedDesk, Workbench
 
 ATTEMPTS: Mapping[str, int | None] = MappingProxyType(

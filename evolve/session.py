@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
@@ -18,12 +19,12 @@ from evaluators.host import usable_cpus
 from evaluators.problem import Problem, ProblemError
 from evaluators.program import normalised_digest
 from evaluators.registry import load_problem
-from evaluators.screen import screen
+from evaluators.screen import screen_by
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec
 from evolve import desks
-from evolve.config import SEARCH_LIMITS, Config, ConfigError, budget_of, complete
+from evolve.config import SEARCH_LIMITS, Config, ConfigError, budget_of, complete, left_out
 from evolve.desk import Desk
 from evolve.drafting import SIMPLIFY
 from evolve.evolution import Evolution
@@ -32,7 +33,7 @@ from evolve.finishing import TIME_SHARE, Simplified, SimplifyingDesk
 from evolve.guard import Guard
 from evolve.runner import Observer, Runner, Workshop
 from evolve.simplify import Simplifier
-from evolve.tactics import left_out, make_parts, make_steering, make_tuner
+from evolve.tactics import make_parts, make_steering, make_tuner
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,17 +60,7 @@ class Session:
         if best is None or SIMPLIFY in left_out(settings) or settings["proposer"] not in {"operators", "llm"}:
             return
         facts = self.problem.declaration
-        entry = facts.entry
-
-        def objection(text: str) -> str | None:
-            return screen(
-                text,
-                entry=entry,
-                parameters=facts.parameters,
-                allowed_imports=facts.allowed_imports,
-                template=facts.template,
-            )
-
+        entry, objection = facts.entry, partial(screen_by, facts)
         original = self.archive.candidate(self.run.id, best).source
         guard = Guard("the simplifier", "no more is left out of the winner", self.say)
         simplifier = guard.call(lambda: CarefulSimplifier(original, entry, objection, guard), None)

@@ -8,7 +8,7 @@ from typing import Any
 from evolve.bandit.costs import Limits
 from evolve.bandit.discounted import DiscountedBandit
 from evolve.bandit.fixed import FixedShares
-from evolve.config import budget_of
+from evolve.config import budget_of, left_out
 from evolve.novelty import Novelty
 from evolve.parts import Parts
 from evolve.proposers.tuner.tuner import Tuner
@@ -16,11 +16,6 @@ from evolve.racing import Racing
 from evolve.repeats import Repeats
 from evolve.selectors import SELECTORS, Adaptive, Selector
 from evolve.steering import Steering
-
-
-def left_out(settings: Mapping[str, Any]) -> frozenset[str]:
-    """Names of the parts that the search does without."""
-    return frozenset((settings["without"] or "").split(",")) - {""}
 
 
 def make_steering(settings: Mapping[str, Any]) -> Steering:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.cli.common import DB_OPTION, caps_text, console, interruptible, open_archive
-from evolve.config import LIMITS, SEARCH_LIMITS, complete, environment, resolve
+from evolve.config import LIMITS, SEARCH_LIMITS, complete, environment, left_out, resolve
 from evolve.settings import DEFAULT_DB, DEFAULT_TIER, SETTINGS
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _who_writes(record: RunRecord, why: str) -> str:
     if settings["models_file"]:
         where = f"the models in {settings['models_file']}"
     caps = caps_text(settings)
-    others = [name for name in ("operators", "tuner") if name not in (settings["without"] or "").split(",")]
+    others = [name for name in ("operators", "tuner") if name not in left_out(settings)]
     where += f" and the built-in {' and '.join(others)}" if others else ""
     return f"candidates come from {where} ({why}), {'agentic, ' if settings['agentic'] else ''}" + (
         f"for at most {caps}" if caps else "without a cap of tokens or cost"

@@ -10,7 +10,7 @@ from db.records import ArchiveError, OrderState, Purpose
 from evaluators.model import Evaluation
 from evaluators.problem import Declaration
 from evaluators.program import ProgramError, normalised_digest
-from evaluators.screen import screen
+from evaluators.screen import screen_by
 from evolve.external.allowance import Allowance
 from evolve.external.model import Fault, HandIn, Refused
 
@@ -75,14 +75,7 @@ class Ledger:
         """
         if refused := self.objection(hand_in) or self._not_yours(hand_in):
             return refused
-        facts = self._facts
-        reason = screen(
-            hand_in.program,
-            entry=facts.entry,
-            parameters=facts.parameters,
-            allowed_imports=facts.allowed_imports,
-            template=facts.template,
-        )
+        reason = screen_by(self._facts, hand_in.program)
         return _unusable(hand_in, f"the program {reason}") if reason else None
 
     def no_more(self) -> Refused | None:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from evolve.config import complete
+from evolve.config import complete, left_out
 from evolve.selectors import SELECTORS
 from evolve.settings import PARTS, SELECTOR_NAMES
-from evolve.tactics import left_out, make_parts, make_tuner
+from evolve.tactics import make_parts, make_tuner
 
 
 def test_the_selectors_that_settings_name_are_those_that_there_are() -> None:
