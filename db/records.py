@@ -160,7 +160,7 @@ class ArmRecord:
         in_flight: pulls under way.
         candidates: its candidates that were judged.
         ok: of these, the ones that got a score.
-        improved: of these, the ones that are better than their parent beyond noise.
+        improved: of these, the ones whose lower bound lies above their parent's and a usual candidate's.
         weight: discounted number of these.
         reward: their discounted mean reward, 0 to 1.
         cost: discounted mean share of the budget that a pull takes, 0 to 1.

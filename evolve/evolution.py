@@ -27,7 +27,7 @@ from evolve.parts import Parts, Race, RivalOf
 from evolve.population import Population
 from evolve.proposal import Selection
 from evolve.repeats import REPEAT_BLOCK
-from evolve.steering import Steering, parts_of
+from evolve.steering import Steering
 from evolve.title import SEEDS_BLOCK, Title
 
 CARRIED = 4
@@ -156,7 +156,7 @@ class Evolution:
                 parents=proposal.parents,
                 note=proposal.note,
                 ticket=written.ticket,
-                arm=parts_of(written.arm) if written.arm else None,
+                arm=written.arm.key if written.arm else None,
                 refused=self.steering.take_refused(),
                 tokens=written.tokens,
                 cost=written.cost,

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from db.archive import Archive
-from db.records import ArmRecord, NoteKind, Planned, Purpose
+from db.records import NoteKind, Planned, Purpose
 from evaluators.block import SMOKE_BLOCK
 from evaluators.model import Outcome, Split
 from evaluators.problem import Clock
 from evaluators.tasks import Finished, Task
-from evolve.bandit.protocol import ArmState
 from evolve.budget import Budget
 from evolve.desk import Desk, Written
 from evolve.drafting import Refusal, SearchExhaustedError
 from evolve.evolution import Ask, Evolution
 from evolve.flights import Flight, Observer, RunError, Workshop, as_new, refuse_failed_seed, seed_failure
-from evolve.steering import parts_of
 
 ATTEMPTS = 5
 """How often one evaluation may fail through no fault of the candidate before the run gives up."""
@@ -30,8 +28,6 @@ ATTEMPTS = 5
 POLL_SECONDS = 0.25
 TAKEN_AT_ONCE = 4
 """How many programs are looked at before verdicts are."""
-
-ARM_FIGURES = tuple(field.name for field in fields(ArmState) if field.name != "arm")
 
 GLANCE_SECONDS = 0.02
 """How long to look for verdicts while programs are being written, which come by another way."""
@@ -198,11 +194,7 @@ class Runner:
         if at_once or self.elapsed_seconds - self._saved_seconds >= 1.0:
             self._saved_seconds = self.elapsed_seconds
             self._archive.add_elapsed(self._run_id, self._saved_seconds)
-            arms = [
-                ArmRecord(arm=parts_of(state.arm), **{name: getattr(state, name) for name in ARM_FIGURES})
-                for state in self._evolution.steering.table()
-            ]
-            if arms:
+            if arms := self._evolution.steering.table():
                 self._archive.save_arms(self._run_id, arms)
 
     def _fill(self) -> bool:

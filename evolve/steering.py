@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from db.records import NewCandidate, VainPulls
+from db.records import ArmKey, ArmRecord, NewCandidate, VainPulls
 from evaluators.model import Outcome
 from evolve.bandit.arm import Arm, Offer
 from evolve.bandit.costs import Limits, cost_share
-from evolve.bandit.protocol import ArmState, Bandit, Ending
+from evolve.bandit.protocol import Bandit, Ending
 from evolve.bandit.reward import Credit
 from evolve.desk import Written
 from evolve.lesson import Lesson
 from evolve.selectors.protocol import Choice, Member, Selector
-
-Parts = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,7 @@ class Steering:
         self._bandit = bandit
         self._limits = limits or Limits()
         self._credit = Credit()
-        self._vain: dict[Parts, VainPulls] = {}
+        self._vain: dict[ArmKey, VainPulls] = {}
 
     # -- choosing ------------------------------------------------------------------------------------
 
@@ -74,10 +72,10 @@ class Steering:
         """No candidate came of a pull."""
         if self._bandit is None or written.arm is None:
             return
-        parts = parts_of(written.arm)
-        earlier = self._vain.get(parts) or VainPulls(arm=parts, times=0)
-        self._vain[parts] = VainPulls(
-            arm=parts,
+        key = written.arm.key
+        earlier = self._vain.get(key) or VainPulls(arm=key, times=0)
+        self._vain[key] = VainPulls(
+            arm=key,
             times=earlier.times + 1,
             tokens=earlier.tokens + written.tokens,
             cost=earlier.cost + written.cost,
@@ -94,12 +92,12 @@ class Steering:
         if self._bandit is None:
             return
         for vain in candidate.refused:
-            arm = arm_of(vain.arm)
+            arm = Arm.of(vain.arm)
             for _ in range(vain.times):
                 self._bandit.pulled(arm)
             self._bandit.vain(arm, vain.times, tokens=vain.tokens, usd=vain.cost)
         if candidate.arm is not None:
-            self._bandit.pulled(arm_of(candidate.arm))
+            self._bandit.pulled(Arm.of(candidate.arm))
 
     def judged(self, lesson: Lesson) -> None:
         """The first verdict on a candidate."""
@@ -109,7 +107,7 @@ class Steering:
             return
         share = cost_share(seconds=evaluation.seconds, tokens=candidate.tokens, usd=candidate.cost, limits=self._limits)
         self._bandit.ended(
-            arm_of(candidate.arm),
+            Arm.of(candidate.arm),
             Ending(
                 reward=reward,
                 cost=share,
@@ -121,7 +119,7 @@ class Steering:
             ),
         )
 
-    def table(self) -> tuple[ArmState, ...]:
+    def table(self) -> tuple[ArmRecord, ...]:
         """Every arm that was ever pulled, with what came of it."""
         return self._bandit.table() if self._bandit is not None else ()
 
@@ -153,14 +151,3 @@ class Steering:
     def neighbours(self, parent: int) -> list[int]:
         """See `Selector.neighbours`."""
         return self._selectors[self._first].neighbours(parent)
-
-
-def parts_of(arm: Arm) -> Parts:
-    """An arm as the archive keeps it."""
-    return arm.proposer, arm.operator, arm.model, arm.selector
-
-
-def arm_of(parts: Parts) -> Arm:
-    """An arm as the archive kept it."""
-    proposer, operator, model, selector = parts
-    return Arm(proposer=proposer, operator=operator, model=model, selector=selector)

@@ -6,12 +6,11 @@ from evolve.bandit.arm import Arm, Offer
 from evolve.bandit.costs import Limits, cost_share
 from evolve.bandit.discounted import DiscountedBandit
 from evolve.bandit.fixed import FixedShares
-from evolve.bandit.protocol import ArmState, Bandit, Ending
+from evolve.bandit.protocol import Bandit, Ending
 from evolve.bandit.reward import Credit
 
 __all__ = [
     "Arm",
-    "ArmState",
     "Bandit",
     "Credit",
     "DiscountedBandit",

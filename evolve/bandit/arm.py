@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from db.records import ArmKey
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Arm:
@@ -20,6 +22,17 @@ class Arm:
     operator: str = ""
     model: str = ""
     selector: str = ""
+
+    @property
+    def key(self) -> ArmKey:
+        """As the archive keeps it."""
+        return self.proposer, self.operator, self.model, self.selector
+
+    @classmethod
+    def of(cls, key: ArmKey) -> Arm:
+        """As the archive kept it."""
+        proposer, operator, model, selector = key
+        return cls(proposer=proposer, operator=operator, model=model, selector=selector)
 
     @property
     def name(self) -> str:

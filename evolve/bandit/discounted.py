@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from db.records import ArmRecord
 from evolve.bandit.arm import Arm, Offer
 from evolve.bandit.costs import Limits, cost_share
 from evolve.bandit.fixed import check_offers
 from evolve.bandit.ledger import Account
-from evolve.bandit.protocol import ArmState, Ending
+from evolve.bandit.protocol import Ending
 
 DISCOUNT = 0.997
 """What is left of old evidence after another verdict; about 330 verdicts are remembered."""
@@ -95,7 +96,7 @@ class DiscountedBandit:
             account.fade(DISCOUNT)
         self._account(arm).ended(ending)
 
-    def table(self) -> tuple[ArmState, ...]:
+    def table(self) -> tuple[ArmRecord, ...]:
         """See `Bandit.table`."""
         where, sheet = self._sheet(())
         means = sheet.means()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from db.records import ArmRecord
 from evolve.bandit.arm import Arm, Offer
 from evolve.bandit.ledger import Account
-from evolve.bandit.protocol import ArmState, Ending
+from evolve.bandit.protocol import Ending
 
 
 class FixedShares:
@@ -33,7 +34,7 @@ class FixedShares:
         """See `Bandit.ended`."""
         self._account(arm).ended(ending)
 
-    def table(self) -> tuple[ArmState, ...]:
+    def table(self) -> tuple[ArmRecord, ...]:
         """See `Bandit.table`; the index is the mean reward, on which nothing hangs here."""
         accounts = sorted(self._accounts.items())
         return tuple(one.state(arm, one.earned / one.weight if one.weight else 0.0) for arm, one in accounts)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from db.records import ArmRecord
 from evolve.bandit.arm import Arm
-from evolve.bandit.protocol import ArmState, Ending
+from evolve.bandit.protocol import Ending
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,10 +69,10 @@ class Account:
         self.spent *= discount
         self.wasted *= discount
 
-    def state(self, arm: Arm, index: float) -> ArmState:
+    def state(self, arm: Arm, index: float) -> ArmRecord:
         """For the archive and for people."""
-        return ArmState(
-            arm=arm,
+        return ArmRecord(
+            arm=arm.key,
             pulls=self.pulls,
             in_flight=self.in_flight,
             candidates=self.candidates,

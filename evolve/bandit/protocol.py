@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from db.records import ArmRecord
 from evolve.bandit.arm import Arm, Offer
 
 
@@ -39,41 +40,6 @@ class Ending:
             raise ValueError(f"the cost of a pull must be above zero, not {self.cost}; see cost_share")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmState:
-    """What is known of an arm, for the archive and for people.
-
-    Args:
-        arm: which.
-        pulls: how often it was pulled so far, those under way included.
-        in_flight: pulls under way.
-        candidates: pulls whose candidate got a verdict.
-        ok: candidates that were measured.
-        improved: candidates whose lower bound lies above their parent's and a usual candidate's.
-        weight: discounted number of candidates.
-        reward: their discounted mean reward, in 0..1; 0 before the first.
-        cost: discounted mean share of the budget of a candidate, with the pulls in vain; 0 before the first.
-        seconds: wall time of evaluations, in all.
-        tokens: of language models, in all.
-        usd: cost of language models in all, in US dollars.
-        index: how good it is held to be: expected reward of spending what an average pull costs.
-    """
-
-    arm: Arm
-    pulls: int
-    in_flight: int
-    candidates: int
-    ok: int
-    improved: int
-    weight: float
-    reward: float
-    cost: float
-    seconds: float
-    tokens: int
-    usd: float
-    index: float
-
-
 class Bandit(Protocol):
     """Decides which arm makes the next candidate; its state is a function of the calls made to it."""
 
@@ -97,6 +63,6 @@ class Bandit(Protocol):
         """The candidate of a pull got its first verdict."""
         ...
 
-    def table(self) -> tuple[ArmState, ...]:
+    def table(self) -> tuple[ArmRecord, ...]:
         """Every arm ever pulled, in their order."""
         ...

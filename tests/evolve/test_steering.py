@@ -13,7 +13,7 @@ from evolve.config import complete
 from evolve.desk import Written
 from evolve.lesson import Lesson
 from evolve.selectors import Adaptive, Member, Sequential
-from evolve.steering import Steering, arm_of, parts_of
+from evolve.steering import Steering
 from evolve.tactics import make_steering
 
 OFFERS = (Offer(arm=Arm(proposer="operators", operator="graft")), Offer(arm=Arm(proposer="tuner", operator="tune")))
@@ -53,8 +53,8 @@ def lesson(number: int, arm: Arm, merit: float | None, *, refused: Written | Non
         proposer=arm.proposer,
         operator=arm.operator,
         parents=(0,),
-        arm=parts_of(arm),
-        refused=(VainPulls(arm=parts_of(refused.arm), times=1, tokens=9, cost=0.5),) if refused and refused.arm else (),
+        arm=arm.key,
+        refused=(VainPulls(arm=refused.arm.key, times=1, tokens=9, cost=0.5),) if refused and refused.arm else (),
     )
     return Lesson(
         candidate=candidate,
@@ -105,7 +105,7 @@ def test_a_replay_gives_the_same_arms_as_the_search_itself() -> None:
         if number % 3 == 0:
             refused = Written(reason="nothing", arm=course.arm, tokens=9, cost=0.5)
             live.refused(refused)
-            assert live.take_refused() == (VainPulls(arm=parts_of(course.arm), times=1, tokens=9, cost=0.5),)
+            assert live.take_refused() == (VainPulls(arm=course.arm.key, times=1, tokens=9, cost=0.5),)
             course = live.choose(Random(f"b{number}"), OFFERS)
             assert course is not None
             assert course.arm is not None
@@ -123,7 +123,7 @@ def test_a_replay_gives_the_same_arms_as_the_search_itself() -> None:
 
 def test_arms_survive_the_archive() -> None:
     arm = Arm(proposer="llm", operator="edit", model="m at h:1", selector="beam")
-    assert arm_of(parts_of(arm)) == arm
+    assert Arm.of(arm.key) == arm
 
 
 @pytest.mark.parametrize(("without", "learns"), [(None, True), ("bandit", False)])
