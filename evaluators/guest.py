@@ -37,6 +37,7 @@ class CheckedGuest(ABC):
     def __init__(self, off: frozenset[str] = frozenset()) -> None:
         self._off = off
         self._calls = 0
+        self.timings: list[Timing] = []
 
     @abstractmethod
     def ask(self, arguments: Arguments, timeout_seconds: float) -> tuple[object, float]:

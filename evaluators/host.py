@@ -27,6 +27,31 @@ def usable_cpus() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
+def visible_gpus() -> int:
+    """How many NVIDIA GPUs this process may use; without touching any."""
+    names = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia*")]
+    count = sum(name.isdecimal() for name in names)
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return count
+    return min(count, len([part for part in chosen.split(",") if part.strip() not in {"", "-1"}]))
+
+
+def uses_gpu(device: str) -> bool:
+    """Whether kernels are judged on a GPU, if ``auto``, ``cpu`` or ``cuda`` is asked for.
+
+    Raises:
+        EvaluatorError: ``cuda`` is, and there is none.
+    """
+    count = visible_gpus()
+    if device == "cuda" and not count:
+        raise EvaluatorError(
+            "no GPU is visible to this process (device cuda)\nhint: --device cpu checks that kernels are right and "
+            "compiles them, without any score; see evolve doctor and CUDA_VISIBLE_DEVICES"
+        )
+    return device != "cpu" and count > 0
+
+
 def describe_host(layers: Mapping[str, str]) -> dict[str, str]:
     """Facts to store with a measurement: processor, kernel, versions, and what the sandbox enforces."""
     facts = {

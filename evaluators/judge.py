@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
+from evaluators.arena import Arena, ArenaGuest, Entrance, Terms, make_arena
 from evaluators.block import Block, Standard
-from evaluators.guest import SandboxGuest
-from evaluators.host import describe_host, usable_cpus
 from evaluators.model import Evaluation, EvaluatorError, Outcome, Split, WorkloadResult
 from evaluators.problem import Clock, Guest, Measured, Problem, RefusedError, Workload, seed_named
 from evaluators.racing import raced_out
 from evaluators.screen import screen_by
-from evaluators.seeding import timing_seed, workload_seed
+from evaluators.seeding import workload_seed
 from evaluators.statistics import stratified, with_draw_error
-from evaluators.timed_guest import Contest, Opponents, TimedGuest
 from evaluators.timing import Plan, Timing
-from sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +63,14 @@ class _Progress:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Program:
+    """A program, with what another worker has made of it, if its problem's programs are prepared."""
+
+    source: str
+    prepared: object
+
+
 class Judge:
     """Judges programs for one problem under one secret.
 
@@ -77,7 +80,8 @@ class Judge:
         clock: the only clock that counts, in seconds.
         cpu: pin programs to this CPU; None lets them roam, but for a timed problem, where it means the last one.
         off: names of checks to leave out; only audits leave any out, to show what each is for.
-        plan: how long a timed comparison goes on.
+        plan: how long a timed comparison goes on; None for what suits the problem.
+        arena: makes the place where programs are met, which is closed with the judge.
     """
 
     def __init__(
@@ -88,37 +92,19 @@ class Judge:
         clock: Clock,
         cpu: int | None = None,
         off: frozenset[str] = frozenset(),
-        plan: Plan = Plan(),  # noqa: B008 - a frozen value
+        plan: Plan | None = None,
+        arena: Callable[[Terms], Arena] = make_arena,
     ) -> None:
         self._problem = problem
         self._secret = secret
         self._clock = clock
         self._off = off
-        self._plan = plan
         self._floors: OrderedDict[tuple[Split, int, str], Timing] = OrderedDict()
-        facts = problem.declaration
-        if facts.timed and facts.limits.processes:
-            raise EvaluatorError(
-                f"problem {facts.name} is timed, so its programs may not start processes: these could work while it "
-                "is the baseline's turn; set Limits.processes to 0"
-            )
-        if facts.timed and cpu is None:
-            cpu = usable_cpus()[-1]
-        with ExitStack() as opening:
-            self._sandbox = Sandbox(preload=facts.preload, array_module="numpy", cpu=cpu)
-            opening.callback(self._sandbox.close)
-            self._host = describe_host(self._sandbox.layers)
-            self._opponents: Opponents | None = None
-            if facts.timed:
-                assert cpu is not None
-                baseline = seed_named(problem, facts.baseline).source
-                self._opponents = Opponents(facts, baseline, clock=clock, cpu=cpu)
-                opening.callback(self._opponents.close)
-            self._open = opening.pop_all()
+        self._arena = arena(Terms(problem=problem, secret=secret, clock=clock, cpu=cpu, off=off, plan=plan))
 
     def close(self) -> None:
-        """End every sandbox and everything in it; one that cannot be ended does not keep the others."""
-        self._open.close()
+        """End every sandbox and everything in it."""
+        self._arena.close()
 
     def draw(self, split: Split, number: int) -> Sequence[Workload]:
         """The workloads of a block, without their marks."""
@@ -133,7 +119,7 @@ class Judge:
         with ExitStack() as stack, self._ours(workload):
 
             def open_seed(name: str) -> Guest:
-                return stack.enter_context(self._guest(seed_named(self._problem, name).source, []))
+                return stack.enter_context(self._guest(seed_named(self._problem, name).source, workload))
 
             # By definition the baseline is as fast as itself; how far that holds is measured where it is needed.
             timed = self._problem.declaration.timed
@@ -152,12 +138,17 @@ class Judge:
 
     def guest(self, source: str) -> AbstractContextManager[Guest]:
         """A program in a fresh sandboxed process, for as long as the context lasts; for audits."""
-        return self._guest(source, [])
+        return self._guest(source)
 
     @property
     def layers(self) -> Mapping[str, str]:
         """What the sandbox enforces here, by layer."""
-        return self._sandbox.layers
+        return self._arena.layers
+
+    @property
+    def target(self) -> object:
+        """What programs are prepared for elsewhere; None where they are not."""
+        return self._arena.target
 
     def evaluate(
         self,
@@ -166,6 +157,7 @@ class Judge:
         *,
         rival: Sequence[float] | None = None,
         order: Sequence[int] | None = None,
+        prepared: object = None,
     ) -> Evaluation:
         """Judge one program on a block.
 
@@ -176,6 +168,7 @@ class Judge:
                 is surely no better, the outcome is ``stopped``; see `evaluators.racing`.
             order: positions of the block's workloads in the order in which to play them; None for the block's. The
                 results come in the block's order in any case, so that they pair with those of others.
+            prepared: what another worker has made of the program, where the arena's programs are prepared.
 
         Raises:
             EvaluatorError: the order is no permutation of the block's positions, or the rival lacks a share.
@@ -184,11 +177,12 @@ class Judge:
         block.check_rival(rival)
         started = self._clock()
         progress = _Progress()
-        verdict = self._screen(source) or self._play_all(source, block, order, rival, progress)
+        program = _Program(source=source, prepared=prepared)
+        verdict = self._screen(source) or self._play_all(program, block, order, rival, progress)
         progress = progress.in_block_order()
         results = progress.results
-        names = [metric.name for metric in self._problem.declaration.metrics]
-        metrics = {name: sum(r.metrics[name] for r in results) / len(results) for name in names if results}
+        if verdict is None and self._arena.blind_to:
+            verdict = Outcome.CORRECT, f"not judged here: {self._arena.blind_to}"
         outcome, reason = verdict or (Outcome.OK, "")
         score = None
         if verdict is None:
@@ -206,12 +200,18 @@ class Judge:
             low=score.low if score else None,
             high=score.high if score else None,
             workloads=tuple(results),
-            metrics=metrics,
+            metrics=self._means(results),
             seconds=self._clock() - started,
             host=self._describe(block, progress),
             log="".join(progress.logs)[:LOG_CHARACTERS],
             spared=len(order) - len(results) if outcome is Outcome.STOPPED else 0,
         )
+
+    def _means(self, results: Sequence[WorkloadResult]) -> dict[str, float]:
+        """Each metric's mean over the workloads, for those metrics that could be measured."""
+        names = [metric.name for metric in self._problem.declaration.metrics]
+        known = [name for name in names if results and all(name in result.metrics for result in results)]
+        return {name: sum(result.metrics[name] for result in results) / len(results) for name in known}
 
     def _screen(self, source: str) -> tuple[Outcome, str] | None:
         if SCREEN in self._off:
@@ -221,7 +221,7 @@ class Judge:
 
     def _play_all(
         self,
-        source: str,
+        program: _Program,
         block: Block,
         order: Sequence[int],
         rival: Sequence[float] | None,
@@ -232,12 +232,18 @@ class Judge:
         for position in order:
             standard = block.standards[position]
             progress.met.append(position)
-            if self._opponents is not None:
+            if self._problem.declaration.timed and not self._arena.blind_to:
                 progress.floors.append(self._floor(block, standard.workload))
             try:
                 # A timed program that is surely no better than its rival, or than the baseline, need not be timed well.
                 hopeless = rival[position] * span / 100 if rival else 0.0
-                with self._guest(source, progress.logs, workload=standard.workload, hopeless_below=hopeless) as guest:
+                entrance = Entrance(
+                    workload=standard.workload,
+                    hopeless_below=hopeless,
+                    logs=progress.logs,
+                    prepared=program.prepared,
+                )
+                with self._arena.guest(program.source, entrance) as guest:
                     measured = self._problem.play(standard.workload, guest)
             except RefusedError as error:
                 return error.outcome, f"{standard.workload.name}: {error.reason}"
@@ -290,9 +296,9 @@ class Judge:
     def _play_baseline(self, workload: Workload) -> tuple[Measured, list[Timing]]:
         """How the baseline does, and what its comparisons with itself found."""
         source = seed_named(self._problem, self._problem.declaration.baseline).source
-        with self._guest(source, [], workload=workload) as guest:
+        with self._guest(source, workload) as guest:
             measured = self._problem.play(workload, guest)
-        return measured, guest.timings if isinstance(guest, TimedGuest) else []
+            return measured, guest.timings
 
     @contextmanager
     def _ours(self, workload: Workload) -> Iterator[None]:
@@ -305,32 +311,16 @@ class Judge:
                 f"program fails ({error.outcome.value}: {error.reason}); mend the seed or the problem"
             ) from error
 
-    @contextmanager
-    def _guest(
-        self, source: str, logs: list[str], *, workload: Workload | None = None, hopeless_below: float | None = None
-    ) -> Iterator[SandboxGuest]:
-        facts = self._problem.declaration
-        session = self._sandbox.open(source, facts.entry, facts.limits)
-        if self._opponents is None:
-            guest = SandboxGuest(session, self._clock, self._off)
-        else:
-            seed = timing_seed(self._secret, workload.name if workload else "", source)
-            contest = Contest(
-                opponents=self._opponents,
-                rng=np.random.default_rng(list(seed)),
-                plan=replace(self._plan, hopeless_below=hopeless_below),
-            )
-            guest = TimedGuest(session, self._clock, self._off, contest=contest)
-        try:
-            yield guest
-        finally:
-            logs.append(guest.close())
+    def _guest(self, source: str, workload: Workload | None = None) -> AbstractContextManager[ArenaGuest]:
+        """One of our own programs, which nobody races and whose prints nobody reads."""
+        return self._arena.guest(source, Entrance(workload=workload, hopeless_below=None, logs=[]))
 
     def _describe(self, block: Block, progress: _Progress) -> dict[str, str]:
         """Where a program was measured; for a timed one with the noise floor that was found there."""
+        facts = dict(self._arena.host)
         if not self._problem.declaration.timed:
-            return self._host
-        facts = {**self._host, "objective": "time"}
+            return facts
+        facts["objective"] = "time"
         if progress.floors:
             worst = max(100 * abs(floor.ratio - 1) for floor in progress.floors)
             names = [block.standards[position].workload.name for position in progress.met]

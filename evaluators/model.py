@@ -16,9 +16,13 @@ class EvaluatorError(RuntimeError):
 
 
 class Outcome(StrEnum):
-    """The closed list of what can come of an evaluation; only ``OK`` carries a score."""
+    """The closed list of what can come of an evaluation; only ``OK`` carries a score.
+
+    ``CORRECT`` means that nothing is wrong as far as this machine can tell, and that it cannot tell enough for a score.
+    """
 
     OK = "ok"
+    CORRECT = "correct"
     STOPPED = "stopped"
     WRONG = "wrong"
     CRASHED = "crashed"

@@ -167,6 +167,9 @@ class Declaration:
         checks: names of the checks that `Problem.play` makes itself, by `Guest.refuse`.
         timed: whether J is log2 of the speed-up over the baseline, measured by `Guest.compare`; the baseline's J is
             then 0 by definition.
+        kernel: whether programs are Triton modules, recorded without data and replayed by the judge on a GPU; the
+            problem is then an `evaluators.kernels.problem.KernelProblem`.
+        shown_by_kind: metrics that a proposer is told for each kind of workload, not only on average.
         template: a program whose text must stay as it is outside the regions that it marks; see `evaluators.region`.
     """
 
@@ -187,6 +190,8 @@ class Declaration:
     race_after: int
     checks: tuple[str, ...] = ()
     timed: bool = False
+    kernel: bool = False
+    shown_by_kind: tuple[str, ...] = ()
     template: str | None = None
 
     def __post_init__(self) -> None:

@@ -12,7 +12,11 @@ from typing import cast
 
 from evaluators.problem import Problem, ProblemError
 
-BUILT_IN = {"eplb": "evaluators.eplb.suite"}
+BUILT_IN = {
+    "eplb": "evaluators.eplb.suite",
+    "moe_combine": "evaluators.kernels.suites.moe_combine",
+    "topk_gating": "evaluators.kernels.suites.topk_gating",
+}
 """Problem name to the module whose ``make_problem(workload)`` builds it."""
 
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from evaluators.kernels.screen import screen_kernel
 from evaluators.program import LONG_INTEGER_BITS, ProgramError, parse_program
 from evaluators.region import change_outside
 
@@ -74,14 +75,17 @@ def screen(
 
 
 def screen_by(facts: Declaration, source: str) -> str | None:
-    """The same by what a problem declares."""
-    return screen(
+    """The same by what a problem declares; of a Triton module more is forbidden."""
+    reason = screen(
         source,
         entry=facts.entry,
         parameters=facts.parameters,
         allowed_imports=facts.allowed_imports,
         template=facts.template,
     )
+    if reason is None and facts.kernel:
+        return screen_kernel(parse_program(source), entry=facts.entry)
+    return reason
 
 
 def _check_text(source: str, max_bytes: int) -> str | None:

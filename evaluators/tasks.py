@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
-from evaluators.host import require_sandbox
+from evaluators.arena import make_arena
+from evaluators.host import require_sandbox, uses_gpu, visible_gpus
 from evaluators.judge import Judge
 from evaluators.model import Evaluation, EvaluatorError, Split
 from evaluators.problem import Clock
@@ -28,6 +30,7 @@ class WorkerSpec:
         secret: the run's secret.
         clock: ``"real"``, or ``"counting"`` for reproductions.
         require_sandbox: the weakest sandbox that programs may run in.
+        device: what kernels run on: ``auto``, ``cpu`` or ``cuda``; for kernels alone.
     """
 
     problem: str
@@ -35,6 +38,17 @@ class WorkerSpec:
     secret: bytes = field(repr=False)
     clock: str = "real"
     require_sandbox: str = "none"
+    device: str = "auto"
+
+    def gpus(self) -> int:
+        """How many GPUs judge: all that are visible, for kernels; else none.
+
+        Raises:
+            EvaluatorError: the device that is asked for is not there.
+        """
+        if not load_problem(self.problem, self.workload).declaration.kernel or not uses_gpu(self.device):
+            return 0
+        return visible_gpus()
 
     def judge(self, cpu: int | None = None) -> Judge:
         """Build a judge on this machine.
@@ -43,7 +57,8 @@ class WorkerSpec:
             EvaluatorError: the sandbox here is weaker than required.
         """
         problem = load_problem(self.problem, self.workload)
-        judge = Judge(problem, secret=self.secret, clock=make_clock(self.clock), cpu=cpu)
+        arena = partial(make_arena, device=self.device)
+        judge = Judge(problem, secret=self.secret, clock=make_clock(self.clock), cpu=cpu, arena=arena)
         try:
             require_sandbox(judge.layers, self.require_sandbox)
         except EvaluatorError:
@@ -97,6 +112,15 @@ class EvaluationPool(Protocol):
 
     def close(self) -> None:
         """End all workers and everything they started; unfinished tasks are dropped."""
+
+
+QUEUED_FOR_GPU = 2
+"""How many programs a GPU has at hand, the one under way included, so that it never waits for the driver."""
+
+
+def slots_of(workers: int, gpus: int) -> int:
+    """How many programs a pool of so many workers has under way; with GPUs the workers record for them."""
+    return workers + QUEUED_FOR_GPU * gpus
 
 
 class LazyPool:

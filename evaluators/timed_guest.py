@@ -55,7 +55,6 @@ class TimedGuest(SandboxGuest):
     def __init__(self, session: Session, clock: Clock, off: frozenset[str], *, contest: Contest) -> None:
         super().__init__(session, clock, off)
         self._contest = contest
-        self.timings: list[Timing] = []
 
     def compare(self, draws: Draws, timeout_seconds: float) -> Timing:
         """See `evaluators.problem.Guest`."""

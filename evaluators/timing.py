@@ -13,8 +13,9 @@ both; then the empty program twice, which shows what the channel costs. What fol
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, geometric_mean, median, stdev
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -191,6 +192,38 @@ def compare(
                 return timing
 
 
+def pooled(timings: Sequence[Timing]) -> Timing:
+    """One figure of several comparisons of the same two programs, each with both seated anew in memory.
+
+    Where code and buffers come to lie favours one of two equal programs by more than the noise of its calls, and no
+    number of calls shows that; the spread between seatings does. So the interval is the wider one of Student's t over
+    seatings and of their own errors together.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if len(timings) < 2:
+        (timing,) = timings
+        return timing
+    gains = [timing.gain.mean for timing in timings]
+    count, gain = len(gains), fmean(gains)
+    within = math.sqrt(sum(timing.stderr**2 for timing in timings)) / count
+    normal = t_quantile(1_000_000)
+    half = max(t_quantile(count - 1) * stdev(gains) / math.sqrt(count), normal * within)
+    seconds = geometric_mean(timing.seconds for timing in timings)
+    return Timing(
+        ratio=2**gain,
+        low=2 ** (gain - half),
+        high=2 ** (gain + half),
+        stderr=half / normal,
+        n=sum(timing.n for timing in timings),
+        seconds=seconds,
+        baseline_seconds=seconds * 2**gain,
+        channel_seconds=median(timing.channel_seconds for timing in timings),
+        ceiling=fmean(timing.ceiling for timing in timings),
+    )
+
+
 def _play_round(players: Players[Draw], draws: list[Draw], times: _Times, *, ours_first: bool) -> None:
     first, second = (players.program, players.baseline) if ours_first else (players.baseline, players.program)
     outer, inner = first(draws[0]), second(draws[0])
@@ -202,9 +235,15 @@ def _play_round(players: Players[Draw], draws: list[Draw], times: _Times, *, our
     times.empty.append(min(players.empty(draws[0]), players.empty(draws[1])))
 
 
+def is_hopeless(timing: Timing, plan: Plan, *, spare: float = 0.0) -> bool:
+    """Whether a program is surely below the plan's bound, by so much more in log2."""
+    gain, bound = timing.gain, plan.hopeless_below
+    return bound is not None and gain.mean + HOPELESS_ERRORS * gain.stderr + spare < bound
+
+
 def _is_enough(timing: Timing, plan: Plan) -> bool:
     gain = timing.gain
-    if plan.hopeless_below is not None and gain.mean + HOPELESS_ERRORS * gain.stderr < plan.hopeless_below:
+    if is_hopeless(timing, plan):
         return True
     return (gain.high - gain.low) / 2 <= plan.half_width
 

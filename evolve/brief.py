@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evaluators.model import Metric, Outcome
 from evaluators.statistics import Estimate
@@ -42,11 +42,19 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadScore:
-    """How a program did on the train workloads of one kind, in score points (0 baseline, 100 reference)."""
+    """How a program did on the train workloads of one kind, in score points (0 baseline, 100 reference).
+
+    Args:
+        kind: of workload.
+        share: its score there.
+        best_share: the highest that any program in mind has there.
+        metrics: its means there of the metrics that the problem wants told by kind.
+    """
 
     kind: str
     share: float
     best_share: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

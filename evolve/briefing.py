@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from evaluators.model import Evaluation, Split
@@ -35,16 +35,16 @@ def make_brief(
         best: the candidate called best, once there is one.
         chronicle: what happened so far.
     """
-    tops = _tops(records)
+    tops, told = _tops(records), problem.declaration.shown_by_kind
     shown = {material.number for material in (selection.parent, *selection.inspirations)}
     champion = records.get(best) if best is not None and best not in shown else None
-    portraits = [_portrait(records.get(item.number), yardstick, tops) for item in selection.inspirations]
+    portraits = [_portrait(records.get(item.number), yardstick, tops, told) for item in selection.inspirations]
     number = selection.parent.number
     return Brief(
         task=make_task(problem),
-        parent=_portrait(records.get(number), yardstick, tops) or _unmeasured(selection.parent),
+        parent=_portrait(records.get(number), yardstick, tops, told) or _unmeasured(selection.parent),
         inspirations=tuple(portrait for portrait in portraits if portrait is not None),
-        best=_portrait(champion, yardstick, tops),
+        best=_portrait(champion, yardstick, tops, told),
         line=chronicle.line(number),
         failures=chronicle.failures,
         broken=chronicle.broken(number),
@@ -73,7 +73,7 @@ def make_task(problem: Problem) -> Task:
     )
 
 
-def _portrait(record: Record | None, yardstick: Record | None, tops: Tops) -> Portrait | None:
+def _portrait(record: Record | None, yardstick: Record | None, tops: Tops, told: Sequence[str]) -> Portrait | None:
     train = record.estimate(Split.TRAIN) if record else None
     if record is None or train is None:
         return None
@@ -89,7 +89,12 @@ def _portrait(record: Record | None, yardstick: Record | None, tops: Tops) -> Po
         validation=record.estimate(Split.VALIDATION),
         lead=lead,
         workloads=tuple(
-            WorkloadScore(kind=kind, share=share, best_share=tops.get((block, kind)))
+            WorkloadScore(
+                kind=kind,
+                share=share,
+                best_share=tops.get((block, kind)),
+                metrics={name: _mean(latest, kind, name) for name in told if name in latest.metrics},
+            )
             for kind, share in sorted(_by_kind(latest).items(), key=lambda item: (item[1], item[0]))
         ),
         metrics=latest.metrics,
@@ -109,6 +114,10 @@ def _tops(records: Records) -> Tops:
             for kind, share in _by_kind(evaluation).items():
                 tops[block, kind] = max(share, tops.get((block, kind), share))
     return tops
+
+
+def _mean(evaluation: Evaluation, kind: str, metric: str) -> float:
+    return fmean(result.metrics[metric] for result in evaluation.workloads if result.kind == kind)
 
 
 def _by_kind(evaluation: Evaluation) -> dict[str, float]:

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from db.archive import Archive
 from db.records import ArchiveError
-from evaluators.host import cpu_model, usable_cpus
+from evaluators.host import cpu_model, usable_cpus, visible_gpus
 from evolve.config import KEY_VARIABLE, URL_VARIABLE, ConfigError, environment, resolve
 from reports.text import count
 from sandbox import ENFORCED, Ending, Limits, Sandbox, tier_of
 
 RAY_SECONDS = 120
+GPU_SECONDS = 120
 MISSING_LAYER = "the other layers must hold; --require-sandbox refuses to run with less than a tier"
 
 
@@ -50,8 +51,7 @@ class Finding:
 def examine(db: str) -> list[Finding]:
     """Test every part; a run needs all that can be ``broken``, the rest is only named."""
     findings = [_python(), _numpy(), *_sandbox(), _ray(), _database(db), _models()]
-    findings += [_optional(name) for name in ("torch", "triton")]
-    return [*findings, _gpu()]
+    return [*findings, *_kernels()]
 
 
 def sandbox_layers() -> Mapping[str, str]:
@@ -183,14 +183,44 @@ def _can_write(folder: Path) -> bool:
         return False
 
 
-def _optional(name: str) -> Finding:
-    if importlib.util.find_spec(name) is None:
+def _kernels() -> list[Finding]:
+    """What judging Triton kernels takes: both libraries, a compiler in the sandbox, a GPU."""
+    missing = [name for name in ("torch", "triton") if importlib.util.find_spec(name) is None]
+    if missing:
         hint = "only kernels need it: pip install 'evolve-adrs[kernels]'"
-        return Finding(part=name, state=State.MISSING, detail="not installed", hint=hint)
-    return Finding(part=name, state=State.WORKS, detail=f"{importlib.metadata.version(name)} is installed, not tried")
+        return [Finding(part=name, state=State.MISSING, detail="not installed", hint=hint) for name in missing]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "triton"))
+    return [_compiler(versions), _gpu()]
+
+
+def _compiler(versions: str) -> Finding:
+    # Imported here: only kernels need it.
+    from evaluators.kernels.recording import Recorder, empty_recording  # noqa: PLC0415
+
+    try:
+        with Recorder() as recorder:
+            recording = empty_recording(recorder)
+    except Exception as error:  # noqa: BLE001 - a doctor reports whatever goes wrong
+        hint = "kernels cannot be compiled here; other problems can be run"
+        return Finding(part="kernels", state=State.MISSING, detail=f"{versions}; {error}"[:300], hint=hint)
+    detail = f"{versions}; one recorded and compiled for sm_{recording.architecture} in {recording.seconds:.1f} s"
+    return Finding(part="kernels", state=State.WORKS, detail=detail)
 
 
 def _gpu() -> Finding:
-    if Path("/dev/nvidiactl").exists():
-        return Finding(part="CUDA device", state=State.WORKS, detail="/dev/nvidiactl is there; not needed yet")
-    return Finding(part="CUDA device", state=State.MISSING, detail="no /dev/nvidiactl", hint="only kernels need it")
+    if not visible_gpus():
+        hint = "without one, kernels are checked and compiled but not timed"
+        return Finding(part="GPU", state=State.MISSING, detail="none is visible", hint=hint)
+    # In a process of its own: a CUDA context takes memory that a doctor must give back.
+    script = (
+        "import torch; names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]; "
+        "assert int(torch.ones(42, device='cuda').sum()) == 42; print(', '.join(names))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=GPU_SECONDS, check=False
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        hint = "torch must be a CUDA build that suits the driver; see CUDA_VISIBLE_DEVICES"
+        return Finding(part="GPU", state=State.MISSING, detail=lines[-1][:200], hint=hint)
+    return Finding(part="GPU", state=State.WORKS, detail=done.stdout.strip())

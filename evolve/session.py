@@ -15,14 +15,14 @@ from typing import Any
 
 from db.archive import Archive
 from db.records import NewRun, Purpose, RunRecord, RunStatus
-from evaluators.host import usable_cpus
+from evaluators.host import usable_cpus, uses_gpu, visible_gpus
 from evaluators.problem import Problem, ProblemError
 from evaluators.program import normalised_digest
 from evaluators.registry import load_problem
 from evaluators.screen import screen_by
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
-from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec
+from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec, slots_of
 from evolve import desks
 from evolve.config import SEARCH_LIMITS, Config, ConfigError, budget_of, complete, left_out
 from evolve.desk import Desk
@@ -130,10 +130,11 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     """Create a run in the archive: its settings, its secret, its seed.
 
     Raises:
-        ConfigError: the secret's file cannot be used.
+        ConfigError: the secret's file or the device cannot be used.
         ProblemError: unknown problem or unusable workload.
     """
     problem = load_problem(problem_name, config["workload"])
+    check_device(problem, config["device"])
     settings: dict[str, Any] = dict(config.values)
     del settings["db"], settings["secret_file"]
     desks.prepare(archive, settings, problem)
@@ -146,7 +147,7 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     stamp = datetime.now(tz=UTC).strftime("%Y%m%d-%H%M%S")
     if settings["seed"] is None:
         settings["seed"] = SystemRandom().randrange(2**31)
-    settings["workers"] = 1 if settings["pool"] == "serial" else settings["workers"] or len(usable_cpus())
+    settings["workers"] = 1 if settings["pool"] == "serial" else settings["workers"] or _workers(problem)
     if all(settings[key] is None for key in SEARCH_LIMITS):
         settings["time"] = config.budget.seconds
     if settings["workload"] != "generated" and Path(settings["workload"]).exists():
@@ -163,6 +164,27 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
             secret=secret,
         )
     )
+
+
+def check_device(problem: Problem, device: str) -> None:
+    """Refuse to search where nothing can be timed.
+
+    Raises:
+        ConfigError: kernels are searched for by their time on a GPU, and there is none, or it is not wanted.
+    """
+    facts = problem.declaration
+    if facts.kernel and not uses_gpu(device):
+        raise ConfigError(
+            f"problem {facts.name} is scored by time on a GPU, and "
+            + ("--device cpu does without one" if device == "cpu" else "none is visible here")
+            + f"\nhint: without a GPU, evolve score {facts.name} FILE checks that a kernel is right and compiles it"
+        )
+
+
+def _workers(problem: Problem) -> int:
+    """One for each processor, but for those that feed a GPU."""
+    gpus = visible_gpus() if problem.declaration.kernel else 0
+    return max(1, len(usable_cpus()) - gpus)
 
 
 @contextmanager
@@ -186,10 +208,12 @@ def open_session(
         lazy_pool: start workers only when something is to be judged.
 
     Raises:
+        ConfigError: the device is not there.
         ProblemError: the workloads are not those that the run began with.
     """
     settings = complete({**run.config, **(changes or {})})
     problem = load_problem(settings["problem"], settings["workload"])
+    check_device(problem, settings["device"])
     if problem.digest != run.digest:
         raise ProblemError(
             f"run {run.name} was measured on workload set {run.digest}, this version or file gives "
@@ -214,6 +238,7 @@ def open_session(
         secret=archive.secret(run.id),
         clock=settings["clock"],
         require_sandbox=settings["require_sandbox"],
+        device=settings["device"],
     )
     before = archive.run_by_id(run.id)
     lost = archive.abandon_calls(run.id)
@@ -230,7 +255,7 @@ def open_session(
         else:
             desk = desks.make_desk(settings, archive, run, evolution, tuner, observer.say)
         stack.callback(desk.close)
-        slots = 1 if settings["pool"] == "serial" else settings["workers"]
+        slots = 1 if settings["pool"] == "serial" else slots_of(settings["workers"], spec.gpus())
         pool: EvaluationPool
         if lazy_pool:
             pool = LazyPool(lambda: make_pool(spec, settings["pool"], settings["workers"]), slots)

@@ -15,6 +15,7 @@ DEFAULT_DB = "evolve.db"
 SANDBOX_TIERS = ("full", "landlock", "limits", "none")
 DEFAULT_TIER = "limits"
 DEFAULT_TIME = "3m"
+DEVICES = ("auto", "cpu", "cuda")
 SELECTOR_NAMES = ("adaptive", "pareto", "beam", "sequential", "best_of_n")
 PARTS = ("bandit", "tuner", "racing", "repeats", "islands", "novelty", "operators", "simplify")
 """Parts of the search that may be left out."""
@@ -293,6 +294,14 @@ SETTINGS = {
             default="generated",
             metavar="generated|FILE",
             help="What to measure on: generated streams or a trace file.  [default: generated]",
+        ),
+        Setting(
+            key="device",
+            parse=_choice(*DEVICES),
+            default="auto",
+            metavar="|".join(DEVICES),
+            help="What kernels are judged on: a GPU where there is one, or the processor, which tells right from wrong "
+            "and gives no score.  [default: auto]",
         ),
         Setting(
             key="block_size",

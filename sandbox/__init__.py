@@ -10,6 +10,8 @@ sums them up):
   the wrong form: told as an `Ending`, and the next program is undisturbed;
 - other processes: not seen, not signalled, not traced; none started unless the limits allow it, and then a
   bounded number; none left;
+- other programs: none can be executed but those that the caller names (``programs``), by guests that may have
+  processes (where none is named the system-call filter refuses, else Landlock);
 - working while no clock runs: the guest process is stopped between two calls with all its threads, a call ends when it
   rests, and nothing of its own can continue it; threads are refused unless the limits allow them;
 - files: the standard library and the preloaded packages are readable, a small private scratch folder is
@@ -28,7 +30,9 @@ Not covered:
 - exact numbers of tasks: 8 beyond the limits are let pass (64 for an ordinary user's guests, whose own other
   processes count with old kernels); memory together: 64 MiB and what scratch holds beyond the limit;
 - without control groups: memory of several processes together (``memory_bytes`` holds for each);
-- programs beyond Python: with ``processes`` a guest may fork, but finds nothing to execute;
+- what a named program does, and machine code: the named programs' dynamic loader can be executed too, which runs
+  whatever may be read, and a program can map code into its own process; without Landlock, a guest to which a program
+  is named can execute all that it finds (with a mount namespace: nothing of its own making);
 - without a mount namespace: the size of scratch as a whole, and the files' names, sizes, permissions and extended
   attributes (Landlock hides contents), which an ordinary user's guest could even change on that user's files;
 - without Landlock and mount namespace: files are open to the extent that the guest's user may read and write

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sandbox.inside import cgroups
 from sandbox.inside.cleaning import remove_tree
+from sandbox.inside.zygote import Config
 from sandbox.layers import ENFORCED, Layer
 from sandbox.limits import SandboxError
 from sandbox.wire import Channel, Frame, WireError, encode
@@ -33,9 +34,7 @@ class ZygoteProcess:
     """A running zygote.
 
     Args:
-        preload: modules that it imports once.
-        array_module: the one that makes arrays, or None.
-        cpu: processor to run on, or None.
+        config: what it is to be.
         threads: how many threads numerical libraries may use.
         leave_out: layers that are not applied.
 
@@ -46,9 +45,7 @@ class ZygoteProcess:
     def __init__(
         self,
         *,
-        preload: tuple[str, ...],
-        array_module: str | None,
-        cpu: int | None,
+        config: Config,
         threads: int,
         leave_out: frozenset[str],
     ) -> None:
@@ -64,7 +61,7 @@ class ZygoteProcess:
         self._places = cgroups.here(cgroups.PREFIX + self._base.name)
         control, theirs = socket.socketpair()
         told = {
-            "config": {"preload": preload, "array_module": array_module or "", "cpu": cpu},
+            "config": asdict(config),
             "base": str(self._base),
             "left_out": sorted(leave_out),
             "places": [asdict(place) for place in self._places],
@@ -82,7 +79,7 @@ class ZygoteProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 cwd="/",
-                env={**dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONHASHSEED": "0"},
+                env={**dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONHASHSEED": "0", **config.environment},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from sandbox.inside.zygote import Config
 from sandbox.layers import Layer
 from sandbox.limits import Limits, SandboxError
 from sandbox.process import ZygoteProcess
@@ -23,7 +26,13 @@ class Sandbox:
             library, nothing else.
         array_module: the preloaded module (``"numpy"``) that turns buffers into read-only arrays in the guest
             and arrays that it returns into buffers; None leaves buffers as they are.
+        setup: functions of the caller's own, each as ``"module:function"``, that the zygote calls after that, once,
+            before anything is shut off. Guests find their modules imported and whatever they have done, but cannot
+            read their files; packages that they use must be preloaded for guests to read them.
         cpu: processor that the zygote and all guests are pinned to; None lets them roam.
+        environment: variables that the zygote has from its start, and the only ones that guests have.
+        programs: paths of the programs (64-bit ELF) that a guest with ``Limits.processes`` may start; none by
+            default. Where Landlock is missing it may start whatever it finds to execute, if there are any here.
         leave_out: names of layers, as in `layers`, that are deliberately not applied. For benchmarks, and for
             tests that show what each layer is for; never for programs that you do not trust. What builds on
             such a layer goes with it: the filter and Landlock on "no new privileges" (the kernel takes them
@@ -31,7 +40,7 @@ class Sandbox:
 
     Raises:
         SandboxError: the zygote did not start.
-        ValueError: no layer has such a name.
+        ValueError: no layer has such a name, or a program is not there.
     """
 
     def __init__(
@@ -39,28 +48,33 @@ class Sandbox:
         *,
         preload: tuple[str, ...] = (),
         array_module: str | None = None,
+        setup: tuple[str, ...] = (),
         cpu: int | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        programs: tuple[str, ...] = (),
         leave_out: frozenset[str] = frozenset(),
     ) -> None:
         unknown = leave_out - set(Layer)
         if unknown:
             raise ValueError(f"no layers {sorted(unknown)} to leave out; the known ones are {[str(x) for x in Layer]}")
+        for program in programs:
+            if not Path(program).is_absolute() or not os.access(program, os.X_OK):
+                raise ValueError(f"{program!r} is not the absolute path of a program that may be started")
         self._leave_out = leave_out
-        self._preload = preload
-        self._array_module = array_module
-        self._cpu = cpu
+        self._config = Config(
+            preload=preload,
+            array_module=array_module or "",
+            setup=setup,
+            cpu=cpu,
+            environment=dict(environment),
+            programs=programs,
+        )
         self._closed = False
         self._session: Session | None = None
         self._zygote = self._start(threads=1)
 
     def _start(self, *, threads: int) -> ZygoteProcess:
-        return ZygoteProcess(
-            preload=self._preload,
-            array_module=self._array_module,
-            cpu=self._cpu,
-            threads=threads,
-            leave_out=self._leave_out,
-        )
+        return ZygoteProcess(config=self._config, threads=threads, leave_out=self._leave_out)
 
     @property
     def layers(self) -> Mapping[str, str]:

@@ -38,6 +38,7 @@ class AuditPlan:
         strict: accept only the first, strictest expectation of each cheat.
         cpu: pin programs to this CPU.
         require_sandbox: the weakest sandbox that programs may run in.
+        device: what kernels run on: ``auto``, ``cpu`` or ``cuda``.
     """
 
     seed: int = 0
@@ -47,6 +48,7 @@ class AuditPlan:
     strict: bool = False
     cpu: int | None = None
     require_sandbox: str = "none"
+    device: str = "auto"
 
 
 def audit(problem: Problem, plan: AuditPlan) -> Iterator[Finding]:

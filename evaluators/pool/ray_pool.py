@@ -1,100 +1,79 @@
-"""A pool of Ray actors, one for each CPU slot, each with a judge and a warm sandbox. The only module that knows Ray."""
+"""A pool of Ray actors: a judge for each processor, or for kernels one for each GPU with recorders beside them."""
 
 from __future__ import annotations
 
-import functools
-import logging
-import os
-import re
-import secrets
 import tempfile
+import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from evaluators.block import SMOKE_BLOCK, Block, Standard
+from evaluators.block import SMOKE_BLOCK
 from evaluators.host import usable_cpus
-from evaluators.judge import Judge
-from evaluators.model import Evaluation, EvaluatorError, Split
-from evaluators.problem import Workload
+from evaluators.model import Split
+from evaluators.pool.starting import root_cause, start_ray
+from evaluators.pool.workers import JudgeWorker, PreparingWorker
 from evaluators.registry import load_problem
 from evaluators.serial import KEPT_BLOCKS
-from evaluators.tasks import Finished, PoolError, Task, WorkerSpec
-from sandbox import SandboxError
+from evaluators.tasks import Finished, PoolError, Task, WorkerSpec, slots_of
 
-_SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$")
-
-
-class _Worker:
-    """Runs in a Ray actor: owns a judge; programs run in its sandbox, never in the actor itself."""
-
-    def __init__(self, spec: WorkerSpec, cpu: int | None) -> None:
-        self._judge: Judge = spec.judge(cpu)
-
-    def draw(self, split: Split, number: int) -> tuple[list[Workload], int]:
-        """The workloads of a block, for other workers, and how many they are, for the driver."""
-        workloads = list(self._judge.draw(split, number))
-        return workloads, len(workloads)
-
-    def mark(self, workloads: list[Workload], index: int) -> Standard:
-        """Measure baseline, reference and ceiling of one workload."""
-        return self._judge.mark(workloads[index])
-
-    def assemble(self, split: Split, number: int, *standards: Standard) -> Block:
-        """Put a block together from what several workers marked."""
-        return Block(split=split, number=number, standards=standards)
-
-    def evaluate(self, task: Task, block: Block) -> Evaluation | str:
-        """Judge one program; a failure of ours comes back as text."""
-        try:
-            return self._judge.evaluate(task.source, block, rival=task.rival, order=task.order)
-        except (EvaluatorError, SandboxError) as error:
-            return f"{type(error).__name__}: {error}"
-
-    def pid(self) -> int:
-        """This worker's process id, once its sandbox is warm."""
-        return os.getpid()
+START_SECONDS = 180
 
 
 class RayPool:
     """Judges several programs at a time in Ray actors on this machine.
 
+    Kernels on GPUs go through two hands: a worker on a processor screens and records a program, a worker that owns a
+    GPU replays it. Everything else is judged by one worker from beginning to end.
+
     Args:
         spec: how each worker builds its judge.
-        workers: how many actors.
+        workers: how many judges on processors; for kernels on GPUs, how many recorders.
 
     Raises:
         PoolError: Ray or its workers do not start, or a timed problem has not a processor for each worker.
     """
 
     def __init__(self, spec: WorkerSpec, *, workers: int) -> None:
-        cpus = usable_cpus()
-        _check_cpus(spec, workers, len(cpus))
+        cpus, gpus = usable_cpus(), spec.gpus()
+        if not gpus:
+            _check_cpus(spec, workers, len(cpus))
         self._home = tempfile.TemporaryDirectory(prefix="evolve-ray-")
-        self._slots = workers
+        self._preparing: dict[Any, tuple[Task, int, Any]] = {}
         self._running: dict[Any, tuple[Task, int, Any]] = {}
         self._failed: deque[Finished] = deque()
         self._blocks: OrderedDict[tuple[Split, int], Any] = OrderedDict()
-        _start_ray(workers, Path(self._home.name))
-        remote = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0)(_Worker)
-        self._actors = [remote.options(name=None).remote(spec, cpus[index % len(cpus)]) for index in range(workers)]
-        self._load = [0] * workers
+        start_ray(workers + gpus, gpus, Path(self._home.name))
         try:
-            self._pids: list[int] = ray.get([actor.pid.remote() for actor in self._actors], timeout=120)
+            self._start(spec, workers, gpus, cpus)
         except Exception as error:
             self.close()
             raise PoolError(
-                f"the Ray workers do not start: {_root_cause(error)}\nhint: try --pool serial, or evolve doctor"
+                f"the Ray workers do not start: {root_cause(error)}\nhint: try --pool serial, or evolve doctor"
             ) from error
+
+    def _start(self, spec: WorkerSpec, workers: int, gpus: int, cpus: list[int]) -> None:
+        def actor(kind: type, number: int, *arguments: object, gpu: int = 0) -> Any:
+            remote = ray.remote(num_cpus=1, num_gpus=gpu, max_restarts=-1, max_task_retries=0)(kind)
+            return remote.options(name=None).remote(spec, cpus[number % len(cpus)], *arguments)
+
+        judges = gpus or workers
+        self._judges = [actor(JudgeWorker, number, gpu=1 if gpus else 0) for number in range(judges)]
+        self._preparers = []
+        if gpus:
+            target = ray.get(self._judges[0].target.remote(), timeout=START_SECONDS)
+            self._preparers = [actor(PreparingWorker, gpus + number, target) for number in range(workers)]
+        self._load = [0] * judges
+        self._preparing_load = [0] * len(self._preparers)
+        pids = [worker.pid.remote() for worker in (*self._judges, *self._preparers)]
+        self._pids: list[int] = ray.get(pids, timeout=START_SECONDS)
 
     @property
     def slots(self) -> int:
-        """How many programs are judged at the same time."""
-        return self._slots
+        """How many programs are under way at the same time."""
+        return slots_of(len(self._preparers), len(self._judges)) if self._preparers else len(self._judges)
 
     def worker_pids(self) -> list[int]:
         """Process ids that the workers had when the pool started."""
@@ -105,52 +84,74 @@ class RayPool:
         try:
             block = self._block(task.split, task.block)
         except ray.exceptions.RayError as error:
-            self._failed.append(Finished(key=task.key, failure=_root_cause(error)))
+            self._failed.append(Finished(key=task.key, failure=root_cause(error)))
             return
-        index = min(range(self._slots), key=self._load.__getitem__)
-        self._load[index] += 1
-        self._running[self._actors[index].evaluate.remote(task, block)] = (task, index, block)
+        if not self._preparers:
+            self._judge(task, block)
+            return
+        index = _idlest(self._preparing_load)
+        self._preparing[self._preparers[index].prepare.remote(task, block)] = (task, index, block)
 
     def next_finished(self, timeout_seconds: float) -> Finished | None:
         """See `evaluators.tasks.EvaluationPool`."""
-        if self._failed:
-            return self._failed.popleft()
-        if not self._running:
-            return None
-        done, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_seconds)
-        if not done:
-            return None
-        task, index, block = self._running.pop(done[0])
-        self._load[index] -= 1
-        try:
-            result = ray.get(done[0])
-        except ray.exceptions.RayError as error:
-            # The block may have died with its worker: mark it anew rather than fail for ever.
-            if self._blocks.get((task.split, task.block)) is block:
-                del self._blocks[task.split, task.block]
-            return Finished(key=task.key, failure=_root_cause(error))
-        if isinstance(result, str):
-            return Finished(key=task.key, failure=result)
-        return Finished(key=task.key, evaluation=result)
+        deadline = time.monotonic() + timeout_seconds
+        while not self._failed:
+            under_way = [*self._running, *self._preparing]
+            if not under_way:
+                return None
+            done, _ = ray.wait(under_way, num_returns=1, timeout=max(0.0, deadline - time.monotonic()))
+            if not done:
+                return None
+            if done[0] in self._running:
+                return self._finished(done[0])
+            task, index, block = self._preparing.pop(done[0])
+            self._preparing_load[index] -= 1
+            self._judge(task, block, done[0])
+        return self._failed.popleft()
 
     def close(self) -> None:
         """See `evaluators.tasks.EvaluationPool`."""
         ray.shutdown()
         self._home.cleanup()
 
+    def _judge(self, task: Task, block: Any, prepared: Any = None) -> None:
+        index = _idlest(self._load)
+        self._running[self._judges[index].evaluate.remote(task, block, prepared)] = (task, index, block)
+
+    def _finished(self, reference: Any) -> Finished:
+        task, index, block = self._running.pop(reference)
+        self._load[index] -= 1
+        try:
+            result = ray.get(reference)
+        except ray.exceptions.RayError as error:
+            # The block may have died with its worker: mark it anew rather than fail for ever.
+            if self._blocks.get((task.split, task.block)) is block:
+                del self._blocks[task.split, task.block]
+            return Finished(key=task.key, failure=root_cause(error))
+        if isinstance(result, str):
+            return Finished(key=task.key, failure=result)
+        return Finished(key=task.key, evaluation=result)
+
     def _block(self, split: Split, number: int) -> Any:
-        """A reference to the block; its workloads are marked by all workers together."""
+        """A reference to the block; its workloads are marked by all judges together."""
         key = (split, number)
         if key not in self._blocks:
             # The driver fetches the number alone: only workers have the problem's module and need the workloads.
-            workloads, counted = self._actors[0].draw.options(num_returns=2).remote(split, number)
+            workloads, counted = self._judges[0].draw.options(num_returns=2).remote(split, number)
             count = 1 if number == SMOKE_BLOCK else ray.get(counted)
-            marked = [self._actors[index % self._slots].mark.remote(workloads, index) for index in range(count)]
-            self._blocks[key] = self._actors[0].assemble.remote(split, number, *marked)
+            marked = [self._judges[index % len(self._judges)].mark.remote(workloads, index) for index in range(count)]
+            self._blocks[key] = self._judges[0].assemble.remote(split, number, *marked)
             if len(self._blocks) > KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(key)
         return self._blocks[key]
+
+
+def _idlest(load: list[int]) -> int:
+    """The worker with the least to do, which has one thing more from now on."""
+    index = min(range(len(load)), key=load.__getitem__)
+    load[index] += 1
+    return index
 
 
 def _check_cpus(spec: WorkerSpec, workers: int, cpus: int) -> None:
@@ -159,53 +160,3 @@ def _check_cpus(spec: WorkerSpec, workers: int, cpus: int) -> None:
             f"{workers} workers for problem {spec.problem}, which is timed, but only {cpus} usable processors: two on "
             f"one would slow each other down\nhint: use --workers {cpus} or fewer, or --pool serial"
         )
-
-
-def _start_ray(workers: int, home: Path) -> None:
-    """Start a quiet Ray of our own: no dashboard, no telemetry, its node on loopback, its token in a private home.
-
-    Some of Ray's own ports still listen on every interface; the token is what keeps others out.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    token = home / "auth_token"
-    token.touch(mode=0o600)
-    token.write_text(_process_token(), encoding="ascii")
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        with _without_secrets():
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                logging_level="ERROR",
-                log_to_driver=False,
-                configure_logging=False,
-                _node_ip_address="127.0.0.1",
-            )
-    except Exception as error:
-        raise PoolError(
-            f"Ray does not start: {_root_cause(error)}\nhint: try --pool serial, or evolve doctor"
-        ) from error
-
-
-@contextmanager
-def _without_secrets() -> Iterator[None]:
-    """Take keys out of the environment while processes are started that inherit it: workers have no use for them."""
-    taken = {name: os.environ.pop(name) for name in list(os.environ) if _SECRET.search(name)}
-    try:
-        yield
-    finally:
-        os.environ.update(taken)
-
-
-@functools.cache
-def _process_token() -> str:
-    """The secret that lets processes join our Ray; drawn once, because Ray's core keeps the first it reads."""
-    return secrets.token_hex(32)
-
-
-def _root_cause(error: BaseException) -> str:
-    cause = getattr(error, "cause", None) or error
-    lines = [line for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[-1].strip() if lines else ''}"

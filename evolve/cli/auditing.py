@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evolve.cli.common import DOCUMENT_FORMAT_OPTION, REQUIRE_SANDBOX_OPTION, console, show, show_json
+from evolve.cli.common import DEVICE_OPTION, DOCUMENT_FORMAT_OPTION, REQUIRE_SANDBOX_OPTION, console, show, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,7 @@ PARTS = ("honest", "noise", "bound", "relations", "lint", "corrupted", "checks",
     "--workload", default="generated", show_default=True, metavar="generated|FILE", help="What to measure on."
 )
 @click.option("--details", is_flag=True, help="List every attempt, not only the missed and skipped ones.")
+@DEVICE_OPTION
 @REQUIRE_SANDBOX_OPTION
 @DOCUMENT_FORMAT_OPTION
 @click.pass_context
@@ -56,6 +57,7 @@ def audit(
     seed: int,
     workload: str,
     details: bool,
+    device: str,
     require_sandbox: str,
     fmt: str,
 ) -> int:
@@ -83,6 +85,7 @@ def audit(
         only=frozenset(Part[name.upper()] for name in only),
         cpu=usable_cpus()[-1],
         require_sandbox=require_sandbox,
+        device=device,
     )
     started = time.perf_counter()
     findings = list(_watched(ctx, attack(loaded, plan)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.config import environment, resolve
-from evolve.settings import DEFAULT_DB, DEFAULT_TIER, SANDBOX_TIERS
+from evolve.settings import DEFAULT_DB, DEFAULT_TIER, DEVICES, SANDBOX_TIERS
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -44,12 +44,26 @@ DOCUMENT_FORMAT_OPTION = click.option(
     show_default=True,
     help="How to write it.",
 )
+DEVICE_OPTION = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default=lambda: str(resolve({}, environment(), None)["device"]),
+    show_default="auto",
+    help="What kernels are judged on; without a GPU they are checked and compiled, and get no score.",
+)
 REQUIRE_SANDBOX_OPTION = click.option(
     "--require-sandbox",
     type=click.Choice(SANDBOX_TIERS),
     default=lambda: str(resolve({}, environment(), None)["require_sandbox"]),
     show_default=DEFAULT_TIER,
     help="Refuse to run programs in a sandbox weaker than this; evolve doctor says what there is.",
+)
+DEVICE_OPTION = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default=lambda: str(resolve({}, environment(), None)["device"]),
+    show_default="auto",
+    help="What kernels are judged on; without a GPU they are checked and compiled, and get no score.",
 )
 FORMAT_OPTION = click.option(
     "--format",

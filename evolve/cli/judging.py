@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from evolve.cli.common import DOCUMENT_FORMAT_OPTION, REQUIRE_SANDBOX_OPTION, show, show_json
+from evolve.cli.common import DEVICE_OPTION, DOCUMENT_FORMAT_OPTION, REQUIRE_SANDBOX_OPTION, show, show_json
 
 
 @click.command()
@@ -23,6 +23,7 @@ from evolve.cli.common import DOCUMENT_FORMAT_OPTION, REQUIRE_SANDBOX_OPTION, sh
 @click.option(
     "--workload", default="generated", show_default=True, metavar="generated|FILE", help="What to measure on."
 )
+@DEVICE_OPTION
 @REQUIRE_SANDBOX_OPTION
 @DOCUMENT_FORMAT_OPTION
 @click.pass_context
@@ -33,17 +34,20 @@ def score(
     split: str,
     seed: int,
     workload: str,
+    device: str,
     require_sandbox: str,
     fmt: str,
 ) -> int:
-    """Judge the program in FILE on PROBLEM; exit 0 when its outcome is ok, 1 otherwise.
+    """Judge the program in FILE on PROBLEM; exit 0 when its outcome is ok (or correct, without a GPU), 1 otherwise.
 
     The workloads follow from --seed, so two programs scored with the same seed compare pair by pair. A run
     uses secret workloads instead.
     """
     import time
+    from functools import partial
 
     from evaluators import host
+    from evaluators.arena import make_arena
     from evaluators.judge import Judge
     from evaluators.model import Outcome, Split
     from evaluators.registry import load_problem
@@ -57,7 +61,11 @@ def score(
         click.echo(f"warning: {fault}", err=True)
     click.echo(f"measuring baseline and reference of {facts.name}, then {file} ...", err=True)
     judge = Judge(
-        loaded, secret=secret_from_seed(seed, facts.name), clock=time.perf_counter, cpu=host.usable_cpus()[-1]
+        loaded,
+        secret=secret_from_seed(seed, facts.name),
+        clock=time.perf_counter,
+        cpu=host.usable_cpus()[-1],
+        arena=partial(make_arena, device=device),
     )
     try:
         host.require_sandbox(judge.layers, require_sandbox)
@@ -68,7 +76,7 @@ def score(
         show_json(evaluation_json(evaluation, facts.metrics))
     else:
         show(ctx, evaluation_view(evaluation, facts.metrics))
-    return 0 if evaluation.outcome is Outcome.OK else 1
+    return 0 if evaluation.outcome in {Outcome.OK, Outcome.CORRECT} else 1
 
 
 def _faults(source: str) -> list[str]:

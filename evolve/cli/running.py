@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NOTHING_FEASIBLE = 3
 
-REPEATABLE = ("workers", "pool", "require_sandbox")
+REPEATABLE = ("workers", "pool", "require_sandbox", "device")
 """Settings that may differ from sitting to sitting."""
 
 RESUMABLE = (*LIMITS, *REPEATABLE, "concurrency", "base_url", "api_key_file", "models_file", "prices_file")

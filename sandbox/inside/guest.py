@@ -34,6 +34,7 @@ class Plan:
     Args:
         zygote: its process id, as it and its guests see it.
         import_path: where a guest finds modules.
+        environment: a guest's environment variables.
         guest_id: user and group that a guest becomes, or None to stay the zygote's.
         ruleset: descriptor of the Landlock ruleset; None leaves the layer out.
         call_filters: system-call filters, by whether processes and threads may be started; none leaves the
@@ -44,6 +45,7 @@ class Plan:
 
     zygote: int
     import_path: list[str]
+    environment: Mapping[str, str]
     guest_id: int | None
     ruleset: int | None
     call_filters: Mapping[tuple[bool, bool], bytes]
@@ -52,8 +54,9 @@ class Plan:
 
 
 def prepare_surroundings(plan: Plan) -> None:
-    """Do in the zygote, once, what every guest inherits: empty environment, import path, fit text streams."""
+    """Do in the zygote, once, what every guest inherits: environment, import path, fit text streams."""
     os.environ.clear()
+    os.environ.update(plan.environment)
     sys.path[:] = plan.import_path
     sys.argv[:] = [MODULE]
     os.umask(0o077)

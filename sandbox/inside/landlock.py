@@ -19,7 +19,8 @@ READ_FILE = 1 << 2
 READ_DIRECTORY = 1 << 3
 TRUNCATE = 1 << 14
 FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
-READ_ONLY = EXECUTE | READ_FILE | READ_DIRECTORY
+READ_ONLY = READ_FILE | READ_DIRECTORY
+START = EXECUTE | READ_FILE
 # ABI version that introduced them: how many file rights there are.
 RIGHTS_BY_ABI = ((1, 13), (2, 14), (3, 15), (5, 16))
 NETWORK_ABI, NETWORK_RIGHTS = 4, 0b11
@@ -47,8 +48,8 @@ def abi_version() -> int:
     return linux.syscall("landlock", number, None, 0, CREATE_RULESET_VERSION)
 
 
-def build(readable: Sequence[str], writable: Sequence[str]) -> int:
-    """Make a ruleset: read and execute below ``readable``, everything below ``writable``, nothing else.
+def build(readable: Sequence[str], writable: Sequence[str], startable: Sequence[str]) -> int:
+    """Make a ruleset: read below ``readable``, all but executing below ``writable``, execute ``startable`` alone.
 
     Returns a descriptor that any number of processes may pass to `apply`; TCP, abstract Unix sockets and
     signals to processes outside are shut off too where the kernel knows how.
@@ -64,7 +65,9 @@ def build(readable: Sequence[str], writable: Sequence[str]) -> int:
     for path in readable:
         _allow(descriptor, path, READ_ONLY & files)
     for path in writable:
-        _allow(descriptor, path, files)
+        _allow(descriptor, path, files & ~EXECUTE)
+    for path in startable:
+        _allow(descriptor, path, START & files)
     return descriptor
 
 

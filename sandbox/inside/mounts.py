@@ -124,8 +124,11 @@ def enter(root: str) -> None:
 
 
 def fresh_scratch(most_bytes: int, owner: int | None) -> None:
-    """Mount an empty scratch folder that holds ``most_bytes`` at most and belongs to ``owner``."""
+    """Mount an empty scratch folder that holds ``most_bytes`` at most and belongs to ``owner``.
+
+    Nothing in it can be executed, nor mapped as code.
+    """
     options = f"size={most_bytes},nr_inodes={SCRATCH_FILES},mode=700"
     if owner is not None:
         options += f",uid={owner},gid={owner}"
-    linux.mount("tmpfs", SCRATCH, "tmpfs", NO_SETUID | NO_DEVICES, options)
+    linux.mount("tmpfs", SCRATCH, "tmpfs", NO_SETUID | NO_DEVICES | NO_EXECUTE, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import sysconfig
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 SITE_FOLDERS = ("site-packages", "dist-packages")
 SYSTEM_LIBRARIES = ("/lib64", "/usr/lib64")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo")
+ELF_HEADER_BYTES, PT_INTERP = 64, 3
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 PROCESS_FILES = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat")
 
@@ -50,6 +52,28 @@ def system() -> list[str]:
     multiarch = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
     triplet = [f"/lib/{multiarch}", f"/usr/lib/{multiarch}"]
     return [path for path in (*triplet, *SYSTEM_LIBRARIES, *SYSTEM_FILES) if Path(path).exists()]
+
+
+def startable(programs: Sequence[str]) -> list[str]:
+    """The programs with the loaders that the kernel starts them by."""
+    return sorted({*programs, *filter(None, map(loader, programs))})
+
+
+def loader(program: str) -> str:
+    """The dynamic loader that a 64-bit ELF program names (its PT_INTERP, elf(5)); empty where it names none."""
+    with Path(program).open("rb") as file:
+        header = file.read(ELF_HEADER_BYTES)
+        if header[:5] != b"\x7fELF\x02":
+            return ""
+        (table,) = struct.unpack_from("<Q", header, 32)
+        size, count = struct.unpack_from("<HH", header, 54)
+        for index in range(count):
+            file.seek(table + index * size)
+            kind, _, offset, _, _, length = struct.unpack("<IIQQQQ", file.read(40))
+            if kind == PT_INTERP:
+                file.seek(offset)
+                return file.read(length).rstrip(b"\0").decode()
+    return ""
 
 
 def site_folders(within: Sequence[str]) -> list[str]:

@@ -6,7 +6,8 @@ import json
 import os
 import select
 import socket
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,21 @@ class Place:
     left_out: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a caller wants guests to find.
+
+    Args:
+        packages: files and folders of the preloaded packages.
+        programs: what guests that may have processes may start.
+        environment: their variables.
+    """
+
+    packages: Sequence[str]
+    programs: Sequence[str]
+    environment: Mapping[str, str]
+
+
 @dataclass(slots=True, kw_only=True)
 class Prepared:
     """What a zygote goes on with."""
@@ -52,30 +68,32 @@ class Prepared:
     scratch: Scratch
 
 
-def prepare(place: Place, packages: Sequence[str], import_path: Sequence[str]) -> Prepared:
+def prepare(place: Place, wanted: Wanted) -> Prepared:
     """Shut the outside world out, then let a guest try every layer.
 
     Args:
         place: where this process is.
-        packages: files and folders of the preloaded packages.
-        import_path: the import path so far, of which guests get the standard library's part.
+        wanted: what guests are to find.
     """
-    readable, hidden, scratch, found = _root(place, packages)
+    packages = wanted.packages
+    startable = paths.startable(wanted.programs)
+    readable, hidden, scratch, found = _root(place, [*packages, *startable])
     ruleset = None
     if Layer.LANDLOCK in place.left_out:
         found[Layer.LANDLOCK] = LEFT_OUT
     else:
         try:
             allowed = [*paths.without(readable, hidden), *packages]
-            ruleset = landlock.build(allowed, [scratch.parent, "/dev/null"])
+            ruleset = landlock.build(allowed, [scratch.parent, "/dev/null"], startable)
         except OSError as error:
             found[Layer.LANDLOCK] = linux.errno_name(error)
     plan = guest.Plan(
         zygote=os.getpid(),
-        import_path=paths.import_path(import_path),
+        import_path=paths.import_path(sys.path),
+        environment=wanted.environment,
         guest_id=None if Layer.ORDINARY_USER in place.left_out else place.choice.guest_id,
         ruleset=ruleset,
-        call_filters=_filters(found),
+        call_filters=_filters(found, may_execute=bool(startable)),
         spare_tasks=None,
         left_out=place.left_out,
     )
@@ -121,11 +139,13 @@ def _root(place: Place, packages: Sequence[str]) -> tuple[list[str], list[str], 
     return readable, hidden, Scratch(parent, private_root=private_root), found
 
 
-def _filters(found: dict[str, str]) -> dict[tuple[bool, bool], bytes]:
+def _filters(found: dict[str, str], *, may_execute: bool) -> dict[tuple[bool, bool], bytes]:
     machine, both = os.uname().machine, (False, True)
     try:
         return {
-            (may_fork, may_thread): seccomp.build(machine, may_fork=may_fork, may_thread=may_thread)
+            (may_fork, may_thread): seccomp.build(
+                machine, may_fork=may_fork, may_thread=may_thread, may_execute=may_execute
+            )
             for may_fork in both
             for may_thread in both
         }

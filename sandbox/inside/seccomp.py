@@ -86,7 +86,8 @@ NUMBERS = {
 FCNTL_COMMANDS = (8, 10, 15, 1024, 1026)  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
 IOCTL_COMMANDS = (0x8901, 0x8902, 0x5452)  # FIOSETOWN, SIOCSPGRP, FIOASYNC
 
-STARTS_PROCESS = ("fork", "vfork", "execve", "execveat")
+FORKS = ("fork", "vfork")
+EXECUTES = ("execve", "execveat")
 SIGNALS_OWN_PROCESS = ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
 
 
@@ -142,13 +143,14 @@ def _decide(rules: Sequence[tuple[int, bytes]]) -> bytes:
     return skip + below + _decide(rules[half:])
 
 
-def build(machine: str, *, may_fork: bool, may_thread: bool) -> bytes:
+def build(machine: str, *, may_fork: bool, may_thread: bool, may_execute: bool) -> bytes:
     """Write the filter, once for many processes; `apply` puts in the id of each.
 
     Args:
         machine: architecture, as ``os.uname`` has it.
-        may_fork: processes and programs may be started, and signals sent to others than the process itself.
+        may_fork: processes may be started, and signals sent to others than the process itself.
         may_thread: threads may be started; without, a program cannot compute while nobody waits for it.
+        may_execute: a process that may fork may also start other programs.
 
     Raises:
         OSError: the architecture is not known here.
@@ -166,7 +168,7 @@ def build(machine: str, *, may_fork: bool, may_thread: bool) -> bytes:
     for name in SIGNALS_OWN_PROCESS:
         rules[name] = _only_own_process()
     if may_fork:
-        for name in (*STARTS_PROCESS, *SIGNALS_OWN_PROCESS):
+        for name in (*FORKS, *SIGNALS_OWN_PROCESS, *(EXECUTES if may_execute else ())):
             rules.pop(name, None)
     program = [
         _instruction(LOAD_WORD, OFFSET_ARCHITECTURE),

@@ -22,7 +22,7 @@ from sandbox.inside import guest, namespaces, paths
 from sandbox.inside.arrays import Arrays
 from sandbox.inside.bounds import Bounds, Victim
 from sandbox.inside.cleaning import kill, kill_descendants
-from sandbox.inside.prepare import Place, prepare
+from sandbox.inside.prepare import Place, Wanted, prepare
 from sandbox.limits import Limits
 from sandbox.wire import Channel, encode
 
@@ -37,12 +37,18 @@ class Config:
     Args:
         preload: modules to import once.
         array_module: which of them makes arrays, empty for none.
+        setup: functions to call after that, each as ``"module:function"``, whose files guests need not read.
         cpu: the only processor to run on, or None.
+        environment: variables that it has from the start, and guests have.
+        programs: paths of what guests that may have processes may start.
     """
 
     preload: Sequence[str]
     array_module: str
+    setup: Sequence[str]
     cpu: int | None
+    environment: Mapping[str, str]
+    programs: Sequence[str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,8 +85,13 @@ class Zygote:
         for name in config.preload:
             importlib.import_module(name)
         self._arrays = Arrays(importlib.import_module(config.array_module) if config.array_module else None)
+        packages = paths.packages(before)
+        for name in config.setup:
+            module, _, function = name.partition(":")
+            getattr(importlib.import_module(module), function)()
         self._victim = Victim()
-        prepared = prepare(place, paths.packages(before), sys.path)
+        wanted = Wanted(packages=packages, programs=config.programs, environment=config.environment)
+        prepared = prepare(place, wanted)
         self._plan, self._scratch = prepared.plan, prepared.scratch
         self.layers = prepared.layers
         self._bounds = Bounds(place.group)

@@ -15,7 +15,7 @@ from evaluators.judge import Judge
 from evaluators.model import Evaluation, EvaluatorError, Outcome, Split
 from evaluators.seeding import timing_seed
 from evaluators.tasks import CountingClock
-from evaluators.timing import Plan, Players, Timing, compare
+from evaluators.timing import Plan, Players, Timing, compare, pooled
 from sandbox import Limits
 
 HONEST = "\n\ndef honest(values, count):\n    return np.argsort(-values, kind='stable')[:count].astype(np.int32)\n"
@@ -360,3 +360,44 @@ def test_where_no_thread_can_start_nothing_is_deferred(court: tuple[Judge, Block
     evaluation = attack("SLOWED_BASELINE", court)
     assert evaluation.outcome is Outcome.CRASHED
     assert "can't start new thread" in evaluation.reason
+
+
+class TestPooled:
+    def timing(self, gain: float, stderr: float = 0.005) -> Timing:
+        return Timing(
+            ratio=2**gain,
+            low=2 ** (gain - 2 * stderr),
+            high=2 ** (gain + 2 * stderr),
+            stderr=stderr,
+            n=10,
+            seconds=1e-5,
+            baseline_seconds=1e-5 * 2**gain,
+            channel_seconds=3e-6,
+            ceiling=1.0,
+        )
+
+    def test_one_seating_is_itself(self) -> None:
+        assert pooled([self.timing(0.3)]) == self.timing(0.3)
+        with pytest.raises(ValueError, match="unpack"):
+            pooled([])
+
+    def test_the_spread_between_seatings_counts_where_it_is_larger(self) -> None:
+        found = pooled([self.timing(gain) for gain in (-0.04, 0.0, 0.0, 0.04)])
+        assert found.gain.mean == pytest.approx(0.0, abs=1e-12)
+        assert found.gain.high == pytest.approx(3.182 * 0.03266 / 2, rel=1e-3)
+        assert found.stderr == pytest.approx(found.gain.high / 1.96, rel=1e-3)
+        assert found.n == 40
+
+    def test_equal_seatings_leave_their_own_errors(self) -> None:
+        found = pooled([self.timing(0.1, stderr=0.02)] * 4)
+        assert found.stderr == pytest.approx(0.01)
+        assert found.baseline_seconds / found.seconds == pytest.approx(found.ratio)
+
+    def test_equal_programs_are_covered_as_often_as_promised(self) -> None:
+        rng = np.random.default_rng(5)
+        covered = 0
+        for _ in range(400):
+            seated = [self.timing(float(gain)) for gain in rng.normal(0.0, 0.03, size=4)]
+            found = pooled(seated).gain
+            covered += found.low <= 0 <= found.high
+        assert 0.92 <= covered / 400 <= 0.98

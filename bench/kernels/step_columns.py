@@ -1,0 +1,112 @@
+"""Both seeds and what a user would call instead, on every train shape, in one process and against the decent seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from ground import (
+    Job,
+    attempt,
+    gpu_facts,
+    kernel_problem,
+    measurement_row,
+    one_line,
+    request,
+    say,
+    seed_bytes,
+    seed_recordings,
+    timed_only,
+    timing_row,
+    train_workloads,
+)
+
+from evaluators.kernels.gpu.client import Column, Gpu
+from evaluators.kernels.plan import Recording
+from evaluators.kernels.problem import KernelProblem
+from evaluators.kernels.task import KernelWorkload
+from evaluators.timing import Plan
+
+PLAN = Plan(fewest_rounds=16, most_rounds=64, most_seconds=0.5, half_width=0.01)
+MEASURE_SECONDS = 60.0
+COLUMN_SECONDS = 90.0
+"""For one column on one shape: `torch.compile` compiles within it."""
+
+FAILURES = 2
+"""After so many shapes in a row on which it fails, a column is asked for no more."""
+
+
+def run(job: Job) -> None:
+    """Measure all that there is time for."""
+    recordings = seed_recordings(job)
+    job.result["problems"] = {}
+    for position, name in enumerate(job.problems):
+        ends = job.share(len(job.problems) - position)
+        attempt(job, name, lambda name=name, ends=ends: of_problem(job, name, recordings[name], ends))
+
+
+def of_problem(job: Job, name: str, recordings: Mapping[str, Recording], ends: float) -> None:
+    """Seeds first, then column by column."""
+    problem = kernel_problem(name)
+    workloads = timed_only(train_workloads(problem))
+    found: dict[str, object] = {"shapes": [workload.name for workload in workloads], "rows": [], "absent": {}}
+    job.result["problems"][name] = found
+    gpu = Gpu(problem.origin, "generated")
+    try:
+        job.result["gpu"] = gpu_facts(gpu)
+        for workload in workloads:
+            for seed in ("decent", "naive"):
+                attempt(
+                    job,
+                    f"{name} {workload.name} {seed}",
+                    lambda s=seed, w=workload: seed_row(gpu, found, w, recordings, s),
+                )
+            job.save()
+        columns(job, problem, gpu, workloads, recordings, found, ends)
+    finally:
+        gpu.close()
+    job.save()
+
+
+def seed_row(gpu: Gpu, found: dict, workload: KernelWorkload, recordings: Mapping[str, Recording], seed: str) -> None:
+    """One of our seeds on one shape; the decent one against itself is the A/A noise."""
+    asked = request(workload, recordings, seed, PLAN, seed_bytes("columns", workload.name, seed))
+    measured = gpu.measure(asked, MEASURE_SECONDS)
+    found["rows"].append({"shape": workload.name, "program": f"{seed} seed", **measurement_row(measured)})
+
+
+def columns(
+    job: Job,
+    problem: KernelProblem,
+    gpu: Gpu,
+    workloads: Sequence[KernelWorkload],
+    recordings: Mapping[str, Recording],
+    found: dict,
+    ends: float,
+) -> None:
+    """What a user would compare with: the problem's columns, those that are here."""
+    task = problem.task
+    if hasattr(task, "missing_columns"):
+        found["absent"].update(task.missing_columns())
+    for column in task.columns():
+        failures, last = 0, ""
+        for workload in reversed(workloads):  # the largest first: should time be short, it is what is asked for
+            if time.time() > ends:
+                job.note(f"{problem.declaration.name}: no time for {column} on {workload.name}")
+                continue
+            started = time.time()
+            asked = request(workload, recordings, "decent", PLAN, seed_bytes("columns", workload.name, column))
+            try:
+                told = gpu.columns(asked, [column], max(10.0, min(COLUMN_SECONDS, ends - time.time())))[column]
+            except Exception as error:  # noqa: BLE001 - a library that breaks the judge is told as such
+                gpu.close()
+                told = Column(reason=one_line(error))
+            say(f"{problem.declaration.name} {workload.name} {column}: {time.time() - started:.1f} s {told.reason}")
+            row: dict[str, object] = {"shape": workload.name, "program": column, "fault": told.fault}
+            row |= timing_row(told.timing) if told.timing else {"reason": told.reason}
+            found["rows"].append(row)
+            job.save()
+            failures, last = (0, "") if told.timing else (failures + 1, told.reason)
+            if failures >= FAILURES:
+                found["absent"][column] = f"failed on {failures} shapes in a row, the last time with: {last}"
+                break

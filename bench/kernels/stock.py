@@ -1,0 +1,50 @@
+"""A judge on the GPU that is given recordings made ahead elsewhere, so that it need not wait for a compiler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from ground import SEED
+
+from evaluators.arena import Terms
+from evaluators.audit.run import TIMING
+from evaluators.judge import Judge
+from evaluators.kernels.arena import GpuArena
+from evaluators.kernels.plan import Recording
+from evaluators.kernels.problem import KernelProblem
+from evaluators.kernels.task import KernelWorkload
+from evaluators.seeding import secret_from_seed
+
+
+class StockedArena(GpuArena):
+    """An arena that looks for a recording in a stock before it makes one.
+
+    Args:
+        terms: see `GpuArena`.
+        stock: recordings by `key_of`; it may grow.
+    """
+
+    def __init__(self, terms: Terms, stock: Mapping[str, Recording]) -> None:
+        self._stock = stock
+        super().__init__(terms)
+
+    def _record(self, source: str, workload: KernelWorkload) -> Recording:
+        return self._stock.get(key_of(source, workload)) or super()._record(source, workload)
+
+
+def key_of(source: str, workload: KernelWorkload) -> str:
+    """What a recording hangs on."""
+    return f"{workload.calls!r}\n{source}"
+
+
+def stocked_judge(problem: KernelProblem, stock: Mapping[str, Recording], off: frozenset[str] = frozenset()) -> Judge:
+    """A judge that times as an audit does."""
+    return Judge(
+        problem,
+        secret=secret_from_seed(SEED, problem.declaration.name),
+        clock=time.perf_counter,
+        plan=TIMING,
+        off=off,
+        arena=lambda terms: StockedArena(terms, stock),
+    )

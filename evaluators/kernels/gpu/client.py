@@ -1,0 +1,272 @@
+"""The worker's end of a GPU judge process: starts it, asks it, kills it when it hangs, replaces it when it is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import IO, cast
+
+from evaluators.kernels.floor import GpuFacts
+from evaluators.kernels.gpu.protocol import (
+    Broken,
+    Column,
+    Done,
+    Job,
+    Measurement,
+    Order,
+    Ready,
+    Refused,
+    Reply,
+    Request,
+    Turn,
+)
+from evaluators.model import EvaluatorError, Outcome
+from evaluators.problem import RefusedError
+from evaluators.timing import Timing
+
+__all__ = ["Column", "Gpu", "Measurement", "Request"]
+
+START_SECONDS = 300.0
+"""Torch, CUDA and the problem have to be up by then; some seconds as a rule."""
+
+END_SECONDS = 60.0
+"""A killed process has to be gone by then; the driver must stop its kernels first."""
+
+TAIL_BYTES = 2000
+SERVICE = "evaluators.kernels.gpu.service"
+
+
+class _Process:
+    """One GPU judge process.
+
+    Args:
+        service: module that it runs.
+        problem: name or path of the problem.
+        workload: see `evaluators.registry.load_problem`.
+        index: which of the visible GPUs.
+    """
+
+    def __init__(self, service: str, problem: str, workload: str, index: int) -> None:
+        self.candidates_turn = False
+        ours, theirs = Pipe()
+        self._connection: Connection = ours
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
+        command = [sys.executable, "-m", service, str(theirs.fileno()), str(os.getpid()), str(index), problem, workload]
+        paths = os.pathsep.join(path for path in sys.path if path)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": paths},
+            )
+        finally:
+            theirs.close()
+        try:
+            ready = self.receive(START_SECONDS)
+            if not isinstance(ready, Ready):
+                raise EvaluatorError(f"the GPU judge process does not start: {ready}\n{self.tail()}")
+        except BaseException:
+            self.end()
+            raise
+        self.facts = ready.facts
+
+    def receive(self, timeout_seconds: float) -> Reply | None:
+        """The next message but for turns, which are noted; None when none came in time.
+
+        Raises:
+            EvaluatorError: the process is gone.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            while self._connection.poll(max(0.0, deadline - time.monotonic())):
+                message = cast(Reply, self._connection.recv())
+                if not isinstance(message, Turn):
+                    return message
+                self.candidates_turn = message.candidate
+        except (EOFError, OSError) as error:
+            raise EvaluatorError(f"the GPU judge process ended without a word; it printed:\n{self.tail()}") from error
+        return None
+
+    def send(self, order: Order) -> None:
+        """Send an order.
+
+        Raises:
+            EvaluatorError: the process is gone.
+        """
+        try:
+            self._connection.send(order)
+        except OSError as error:
+            raise EvaluatorError(f"the GPU judge process is gone; it printed:\n{self.tail()}") from error
+
+    def tail(self) -> str:
+        """The end of what it printed."""
+        self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - TAIL_BYTES))
+        return self._log.read().decode(errors="replace")
+
+    def end(self) -> None:
+        """Kill it and wait until it is gone.
+
+        Raises:
+            EvaluatorError: it cannot be killed.
+        """
+        self._connection.close()
+        self._process.kill()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise EvaluatorError(
+                f"the GPU judge process {self._process.pid} does not end within {END_SECONDS:.0f} s; its GPU may "
+                "need a reset"
+            ) from error
+        finally:
+            self._log.close()
+
+
+class Gpu:
+    """A GPU as a worker sees it. One thread may use it at a time.
+
+    Args:
+        problem: name or path of the kernel problem.
+        workload: see `evaluators.registry.load_problem`.
+        index: which of the visible GPUs.
+        service: module of the process; only tests have another.
+    """
+
+    def __init__(self, problem: str, workload: str, *, index: int = 0, service: str = SERVICE) -> None:
+        self._start = (service, problem, workload, index)
+        self._process: _Process | None = None
+        self._facts: GpuFacts | None = None
+
+    @property
+    def facts(self) -> GpuFacts:
+        """Of the GPU; starts the process if need be.
+
+        Raises:
+            EvaluatorError: it does not start.
+        """
+        if self._facts is None:
+            self._facts = self._running().facts
+        return self._facts
+
+    def measure(self, request: Request, timeout_seconds: float) -> Measurement:
+        """Check and time a candidate.
+
+        Args:
+            request: what to measure.
+            timeout_seconds: for all of it; the start of a process comes on top.
+
+        Raises:
+            RefusedError: the candidate is wrong, fails on the device, or takes too long.
+            EvaluatorError: the judge or the baseline fails.
+        """
+        return cast(Measurement, self._ask(Order(job=Job.MEASURE, request=request), timeout_seconds))
+
+    def noise(self, request: Request, timeout_seconds: float) -> Timing:
+        """The baseline against itself (A/A).
+
+        Raises:
+            EvaluatorError: it fails.
+        """
+        try:
+            return self.measure(replace(request, candidate=request.baseline), timeout_seconds).timing
+        except RefusedError as error:
+            raise EvaluatorError(
+                f"{request.workload.name}: the baseline fails ({error.outcome.value}: {error.reason}); mend the seed "
+                "or the task"
+            ) from error
+
+    def needed_launches(self, request: Request, timeout_seconds: float) -> tuple[int, ...]:
+        """Positions of the launches of the timed call without which its outputs are no longer right.
+
+        A launch that is not among them is for nothing, and hides what the others do. A failure of the rest counts as
+        wrong.
+
+        Args:
+            request: the candidate, which is right.
+            timeout_seconds: for each launch.
+
+        Raises:
+            EvaluatorError: the judge fails.
+        """
+        count = len(request.candidate.plans[request.workload.timed.call.name].launches)
+        needed = []
+        for launch in range(count):
+            order = Order(job=Job.NEEDED, request=request, options={"launch": launch})
+            try:
+                right = bool(self._ask(order, timeout_seconds))
+            except RefusedError:
+                right = False
+            if not right:
+                needed.append(launch)
+        return tuple(needed)
+
+    def columns(self, request: Request, names: Sequence[str], timeout_seconds: float) -> Mapping[str, Column]:
+        """Measure what a user would compare with against the baseline, each captured in graphs.
+
+        One that fails, hangs, or cannot be captured is reported with the reason.
+
+        Args:
+            request: workload, baseline, seed and plan; the candidate plays no part.
+            names: of `KernelTask.columns`.
+            timeout_seconds: for each.
+        """
+        found: dict[str, Column] = {}
+        for name in names:
+            order = Order(job=Job.COLUMN, request=request, options={"name": name})
+            try:
+                found[name] = cast(Column, self._ask(order, timeout_seconds))
+            except (RefusedError, EvaluatorError) as error:
+                found[name] = Column(reason=str(error).splitlines()[0])
+            if found[name].timing is None:
+                self.close()  # What failed halfway may have left a capture or a context behind.
+        return found
+
+    def close(self) -> None:
+        """End the process; the next request starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
+
+    def _running(self) -> _Process:
+        if self._process is None:
+            self._process = _Process(*self._start)
+        return self._process
+
+    def _ask(self, order: Order, timeout_seconds: float) -> object:
+        process = self._running()
+        try:
+            process.send(replace(order, request=_portable(order.request)))
+            reply = process.receive(timeout_seconds)
+        except BaseException:
+            self.close()
+            raise
+        if isinstance(reply, Done):
+            return reply.value
+        if isinstance(reply, Refused):
+            if reply.fatal:
+                self.close()
+            raise RefusedError(reply.outcome, reply.reason, check=reply.check)
+        self.close()
+        name = order.request.workload.name
+        if isinstance(reply, Broken):
+            raise EvaluatorError(f"{name}: {reply.reason}")
+        if reply is None and process.candidates_turn:
+            raise RefusedError(Outcome.TIMEOUT, f"{name}: not done within {timeout_seconds:g} s on the GPU")
+        raise EvaluatorError(f"{name}: the GPU judge process hangs with work of its own after {timeout_seconds:g} s")
+
+
+def _portable(request: Request) -> Request:
+    """The request with plain dictionaries, since read-only views of them do not travel."""
+    recordings = request.candidate, request.baseline, request.empty
+    candidate, baseline, empty = (replace(recording, plans=dict(recording.plans)) for recording in recordings)
+    return replace(request, candidate=candidate, baseline=baseline, empty=empty)

@@ -1,0 +1,159 @@
+"""The three jobs of the process: measure a candidate, try it without one launch, measure a library's function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evaluators.kernels.floor import roofline_seconds
+from evaluators.kernels.gpu.clocked import Draw, Sampler, plan_for
+from evaluators.kernels.gpu.correct import run_candidate
+from evaluators.kernels.gpu.match import Bench, Match, probe
+from evaluators.kernels.gpu.memory import Arguments
+from evaluators.kernels.gpu.protocol import Column, Measurement, Request, Turn
+from evaluators.kernels.gpu.replay import Kernels
+from evaluators.kernels.task import Case, Tensors
+from evaluators.timing import Players, Timing, compare, is_hopeless, pooled
+
+WARM_CALLS = 3
+"""Calls of a library's function before it is captured: it may compile, tune and allocate."""
+
+SEATINGS = 4
+"""How often both programs are loaded, given buffers and captured anew: two copies of one program differ by up to 5 % at
+4 us, and by less than 1 % above 20 us, for as long as they stay where they are."""
+
+SEATING_SPREAD = 0.05
+"""Taken for the error of one seating alone, in log2, which is enough for the hopeless."""
+
+PAD_BYTES = 64 << 20
+
+SHORT_NOTE = "shorter than 20 us: more rounds were played"
+
+
+def measure(bench: Bench, request: Request) -> Measurement:
+    """Check the candidate on all cases, and time it on the timed one.
+
+    Raises:
+        RefusedError: it is wrong.
+        CandidateError: it fails on the device.
+        EvaluatorError: the baseline is wrong.
+    """
+    with ExitStack() as stack:
+        match = _match(bench, request, stack)
+        ours = match.candidate_kernels()
+        match.check_candidate(ours)
+        match.check_baseline(match.trusted_kernels(request.baseline))
+        sampler, sets = Sampler(bench.flush), match.sets()
+        empty = match.empty_sample(sampler)
+        timings: list[Timing] = []
+        plan = request.plan
+        for _ in range(SEATINGS):
+            # Held while the seats are taken: the allocator would else give every seating the same places.
+            pad = torch.empty(int(match.rng.integers(1, PAD_BYTES)), dtype=torch.uint8, device=bench.device.name)
+            baseline = match.trusted_seat(match.trusted_kernels(request.baseline), sets, sampler)
+            candidate = match.candidate_seat(match.candidate_kernels(), sets, sampler)
+            del pad
+            players = Players(program=match.candidate_sample(candidate), baseline=baseline.sample, empty=empty)
+            draw = match.draws(sets)
+            bench.tell(Turn(candidate=True))
+            seconds = probe(players, draw(-1))
+            plan = plan_for(request.plan, seconds)
+            timings.append(compare(players, draw, match.rng, plan))
+            match.cross_check(candidate, timings[-1])
+            if is_hopeless(timings[-1], plan, spare=SEATING_SPREAD):
+                break
+        timing = pooled(timings)
+        if len(timings) == 1:
+            timing = replace(timing, stderr=math.hypot(timing.stderr, SEATING_SPREAD))
+        return _measurement(match, timing, ours, (SHORT_NOTE,) if plan != request.plan else ())
+
+
+def right_without(bench: Bench, request: Request, launch: int) -> bool:
+    """Whether the timed call's outputs stay right with one launch left out, which then was for nothing.
+
+    Raises:
+        CandidateError: the rest fails on the device, as it may without that launch.
+    """
+    with ExitStack() as stack:
+        match = _match(bench, request, stack)
+        kernels = match.candidate_kernels()
+        bound = match.bind_candidate(kernels, match.timed, without=launch)
+        checker = match.checker(frozenset())
+        return checker.fault(bound, match.timed, match.numbers(1).start, run_candidate(bench.device)) is None
+
+
+def column(bench: Bench, request: Request, name: str) -> Column:
+    """Time what a user would compare with, captured in graphs like the rest."""
+    function = bench.task.columns()[name]
+    with ExitStack() as stack:
+        match = _match(bench, request, stack)
+        case, sets, sampler = match.timed, match.sets(), Sampler(bench.flush)
+        draw = match.draws(sets)
+        contents = draw(-1).contents
+        for arguments in sets:
+            arguments.refresh(contents)
+        try:
+            for _ in range(WARM_CALLS):
+                outputs = [output.clone() for output in function(case, sets[0].tensors)]
+            torch.cuda.synchronize()
+            found = bench.task.fault(case, contents, bench.task.truth(case, contents), outputs, frozenset())
+            graphs = [_captured(function, case, arguments) for arguments in sets]
+        except Exception as error:  # noqa: BLE001 - a library's failure, whatever it is, is told as its result
+            return Column(reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        theirs = match.trusted_kernels(request.baseline)
+        baseline = match.trusted_seat(theirs, sets, sampler)
+
+        def sample(draw: Draw) -> float:
+            sets[draw.place].refresh(draw.contents)
+            return sampler.seconds(graphs[draw.place].replay)
+
+        players = Players(program=sample, baseline=baseline.sample, empty=match.empty_sample(sampler))
+        plan = plan_for(request.plan, probe(players, draw(-2)))
+        timing = compare(players, draw, match.rng, plan)
+        return Column(timing=timing, fault=f"{found.check}: {found.reason}" if found else "")
+
+
+def _match(bench: Bench, request: Request, stack: ExitStack) -> Match:
+    return Match(bench=bench, request=request, stack=stack, rng=np.random.default_rng(list(request.seed)))
+
+
+def _captured(
+    function: Callable[[Case, Tensors], Sequence[Tensor]], case: Case, arguments: Arguments
+) -> torch.cuda.CUDAGraph:
+    """A library's function as a graph; what it allocates stays with the graph."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
+        function(case, arguments.tensors)
+    return graph
+
+
+def _measurement(match: Match, timing: Timing, kernels: Kernels, notes: tuple[str, ...]) -> Measurement:
+    facts = match.bench.facts
+    launches = match.plan_of(match.request.candidate, match.timed).launches
+    used = [kernels.loaded[launch.kernel] for launch in launches]
+    # The least of all draws that were looked at, so that the floor is one for each of them.
+    least = min(match.traffics, key=lambda traffic: roofline_seconds(traffic, facts))
+    roofline = roofline_seconds(least, facts)
+    sm_mhz, memory_mhz = match.bench.clocks.mhz()
+    return Measurement(
+        timing=timing,
+        floor_seconds=max(roofline, timing.channel_seconds),
+        empty_seconds=timing.channel_seconds,
+        roofline_seconds=roofline,
+        bandwidth=(least.read_bytes + least.written_bytes) / timing.seconds,
+        flops=least.flops / timing.seconds,
+        registers=max((kernel.registers for kernel in used), default=0),
+        local_bytes=max((kernel.local_bytes for kernel in used), default=0),
+        shared_bytes=max((kernel.shared_bytes for kernel in used), default=0),
+        launches=len(launches),
+        samples_checked=match.checked,
+        sm_clock_mhz=sm_mhz,
+        memory_clock_mhz=memory_mhz,
+        notes=notes,
+    )

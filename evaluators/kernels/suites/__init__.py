@@ -1,0 +1,1 @@
+"""The built-in kernel problems, each a ``make_problem``."""

@@ -1,0 +1,121 @@
+"""Errors of outputs against budgets, and what is said where one is beyond."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluators.kernels.task import Fault
+
+TINY = 2.0**-125
+"""Scores below this may be flushed to zero: float32 has no normal numbers there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """How large errors may be, relative to the size of what is right.
+
+    Args:
+        row: L2 norm of a row's error over the norm of the row.
+        overall: L2 norm of all errors over the norm of all that is right.
+        bias: mean signed error over the mean size, along the outputs themselves and their signs.
+    """
+
+    row: float
+    overall: float
+    bias: float
+
+
+def place(flat: int, shape: tuple[int, ...]) -> str:
+    """Indices of an element, such as ``[3, 17]``."""
+    indices: list[int] = []
+    for length in reversed(shape):
+        flat, index = divmod(flat, length)
+        indices.append(index)
+    return str(indices[::-1])
+
+
+def first(wrong: Tensor) -> tuple[int, int] | None:
+    """How many elements are wrong, and the flat place of the first; None where none is."""
+    count = int(wrong.sum())
+    if not count:
+        return None
+    return count, int(wrong.flatten().to(torch.uint8).argmax())
+
+
+def not_finite(check: str, what: str, output: Tensor) -> Fault | None:
+    """Refuse NaN and infinities."""
+    found = first(~torch.isfinite(output))
+    if found is None:
+        return None
+    count, at = found
+    value = float(output.flatten()[at])
+    return Fault(
+        check=check,
+        reason=f"{what}{place(at, tuple(output.shape))} is {value}; {count} of {output.numel()} are not finite",
+    )
+
+
+def beyond_element(check: str, what: str, got: Tensor, right: Tensor, budget: Tensor) -> Fault | None:
+    """Refuse an element that is further from what is right than its budget; those that are not finite are left out."""
+    error = error_of(got, right).abs()
+    found = first(error > budget)
+    if found is None:
+        return None
+    count, at = found
+    ratio = float((error / budget.clamp_min(1e-300)).max())
+    return Fault(
+        check=check,
+        reason=(
+            f"{what}{place(at, tuple(got.shape))} is {float(got.flatten()[at]):.9g}, right is "
+            f"{float(right.flatten()[at]):.9g} within {float(budget.flatten()[at]):.3g}; {count} of {got.numel()} "
+            f"elements are wrong, the worst by {ratio:.3g} times its budget"
+        ),
+    )
+
+
+def beyond_row(
+    check: str, what: str, errors: Tensor, sizes: Tensor, budget: float, slack: Tensor | float = 0.0
+) -> Fault | None:
+    """Refuse a row whose error is beyond its budget.
+
+    Args:
+        check: name of the check.
+        what: what the rows are of.
+        errors: L2 norm of every row's error.
+        sizes: L2 norm of every row that is right.
+        budget: how large errors may be, relative to the size.
+        slack: how large they may be beside, absolute.
+    """
+    found = first(errors > budget * sizes + slack)
+    if found is None:
+        return None
+    count, at = found
+    return Fault(
+        check=check,
+        reason=(
+            f"row {at} of {what} has a relative error of {_ratio(errors[at], sizes[at]):.3g}, budget {budget:.3g}; "
+            f"{count} of {errors.numel()} rows are beyond it"
+        ),
+    )
+
+
+def beyond_overall(check: str, what: str, error: float, size: float, budget: float, slack: float = 0.0) -> Fault | None:
+    """Refuse outputs whose error as a whole is beyond its budget; arguments as `beyond_row`, of all rows together."""
+    if error <= budget * size + slack:
+        return None
+    return Fault(
+        check=check,
+        reason=f"{what} as a whole have a relative error of {error / max(size, 1e-300):.3g}, budget {budget:.3g}",
+    )
+
+
+def error_of(got: Tensor, right: Tensor) -> Tensor:
+    """Signed errors in float64; 0 where the output is not finite, since another check stands against that."""
+    return torch.where(torch.isfinite(got), got.double() - right, 0.0)
+
+
+def _ratio(error: Tensor, size: Tensor) -> float:
+    return float(error) / max(float(size), 1e-300)

@@ -1,0 +1,20 @@
+"""Returns one tensor more.
+
+family: outputs
+expect: wrong /returns|must return/
+tier: both
+screen: passes
+"""
+
+from __future__ import annotations
+
+from evaluators.audit.kernels_text import Subject, wrapped
+
+BODY = """
+outputs = HONEST
+return (FIRST, FIRST, FIRST)
+"""
+
+
+def cheat(source: str, subject: Subject) -> str:
+    return wrapped(source, subject, BODY)

@@ -1,0 +1,25 @@
+"""Works on the shapes that checks like, and not on the large ones.
+
+family: specification
+gpu: wrong /./
+cpu: harmless
+tier: both
+screen: passes
+
+The interpreter sees small shapes only, and says so; the GPU checks every timed shape.
+"""
+
+from __future__ import annotations
+
+from evaluators.audit.kernels_text import Subject, wrapped
+
+BODY = """
+outputs = HONEST
+if GIVEN.shape[0] >= 4096:
+    return PACK(torch.zeros_like(FIRST))
+return outputs
+"""
+
+
+def cheat(source: str, subject: Subject) -> str:
+    return wrapped(source, subject, BODY)

@@ -1,0 +1,28 @@
+"""Loads from an address that belongs to nobody.
+
+family: harness
+expect: crashed /./
+tier: both
+screen: passes
+"""
+
+from __future__ import annotations
+
+from evaluators.audit.kernels_text import Subject, wrapped
+
+TOP = """
+@triton.jit
+def wild_kernel(place, n):
+    x = tl.load(place + (1 << 40))
+    tl.store(place, x, mask=x == 12345)
+"""
+
+BODY = """
+outputs = HONEST
+wild_kernel[(1,)](FIRST, FIRST.numel())
+return outputs
+"""
+
+
+def cheat(source: str, subject: Subject) -> str:
+    return wrapped(source, subject, BODY, top=TOP)

@@ -1,0 +1,21 @@
+"""Returns all rows but the last.
+
+family: outputs
+expect: wrong /shape|must be/
+expect: crashed /./
+tier: both
+screen: passes
+"""
+
+from __future__ import annotations
+
+from evaluators.audit.kernels_text import Subject, wrapped
+
+BODY = """
+outputs = HONEST
+return PACK(FIRST[:-1])
+"""
+
+
+def cheat(source: str, subject: Subject) -> str:
+    return wrapped(source, subject, BODY)
