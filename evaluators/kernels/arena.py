@@ -11,13 +11,12 @@ from typing import cast
 from evaluators.arena import Arena, Entrance, Terms
 from evaluators.host import describe_host, uses_gpu
 from evaluators.kernels.gpu.client import Gpu, Measurement, Request
-from evaluators.kernels.guest import KernelGuest, Prepared, Refusal, ReplayedGuest, resources
+from evaluators.kernels.guest import KernelGuest, Prepared, ReplayedGuest, resources
 from evaluators.kernels.interpreting import Interpreter, check_on_cpu
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.problem import NOMINAL_GAP, KernelProblem
 from evaluators.kernels.recording import Recorder, empty_recording
 from evaluators.kernels.task import KernelWorkload
-from evaluators.model import EvaluatorError
 from evaluators.problem import Measured, seed_named
 from evaluators.seeding import timing_seed
 from evaluators.timing import Plan
@@ -111,7 +110,7 @@ class GpuArena:
 
         def record(workload: KernelWorkload) -> Recording:
             if isinstance(entrance.prepared, Prepared):
-                return _taken(entrance.prepared, workload)
+                return entrance.prepared.recording()
             return self._record(source, workload)
 
         def replay(workload: KernelWorkload, recording: Recording) -> Measurement:
@@ -144,15 +143,6 @@ class GpuArena:
                 self._baselines.popitem(last=False)
         self._baselines.move_to_end(key)
         return self._baselines[key]
-
-
-def _taken(prepared: Prepared, workload: KernelWorkload) -> Recording:
-    found = prepared.by_workload.get(workload.name)
-    if isinstance(found, Refusal):
-        raise found.error()
-    if found is None:
-        raise EvaluatorError(f"{workload.name}: the program was not recorded on this shape")
-    return found
 
 
 class CpuArena:

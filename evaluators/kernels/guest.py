@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluators.guest import CheckedGuest
+from evaluators.kernels.forms import Call
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.task import KernelWorkload
 from evaluators.model import EvaluatorError, Outcome
@@ -36,21 +37,28 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What recording a program on a block's shapes gave, by the workload's name; ends with the first refusal."""
+    """What recording a program on all shapes of a block gave."""
 
-    by_workload: Mapping[str, Recording | Refusal]
+    found: Recording | Refusal
+
+    def recording(self) -> Recording:
+        """The recording.
+
+        Raises:
+            RefusedError: the program was refused.
+        """
+        if isinstance(self.found, Refusal):
+            raise self.found.error()
+        return self.found
 
 
-def prepare(workloads: list[KernelWorkload], record: Callable[[KernelWorkload], Recording]) -> Prepared:
-    """Record a program on each shape until it is refused."""
-    found: dict[str, Recording | Refusal] = {}
-    for workload in workloads:
-        try:
-            found[workload.name] = record(workload)
-        except RefusedError as error:
-            found[workload.name] = Refusal(outcome=error.outcome, reason=error.reason, check=error.check)
-            break
-    return Prepared(by_workload=found)
+def prepare(workloads: Sequence[KernelWorkload], record: Callable[[Sequence[Call]], Recording]) -> Prepared:
+    """Record a program on all shapes at once, so that what they have in common is compiled once."""
+    calls = {call.name: call for workload in workloads for call in workload.calls}
+    try:
+        return Prepared(found=record(tuple(calls.values())))
+    except RefusedError as error:
+        return Prepared(found=Refusal(outcome=error.outcome, reason=error.reason, check=error.check))
 
 
 class KernelGuest(CheckedGuest):

@@ -75,16 +75,15 @@ class PreparingWorker:
         self._recorder = cast(Target, target).recorder(cpu)
 
     def prepare(self, task: Task, block: Block) -> object:
-        """Record a program on a block's shapes in the order that it meets them; our own failures come back as text."""
+        """Record a program on a block's shapes; our own failures come back as text."""
         from evaluators.kernels.guest import prepare  # noqa: PLC0415
 
         facts = self._problem.declaration
         if screen_by(facts, task.source) is not None:
             return None  # the judge says so too, and why
-        order = block.order(task.order)
-        workloads: Any = [block.standards[position].workload for position in order]
+        workloads: Any = [standard.workload for standard in block.standards]
         return _ours_as_text(
-            lambda: prepare(workloads, lambda workload: self._recorder.record(task.source, facts.entry, workload.calls))
+            lambda: prepare(workloads, lambda calls: self._recorder.record(task.source, facts.entry, calls))
         )
 
     def pid(self) -> int:
