@@ -100,8 +100,7 @@ def workloads_listing(evaluation: Evaluation, metrics: Sequence[Metric]) -> List
     known = {name for result in evaluation.workloads for name in result.metrics}
     shown = [metric for metric in metrics if metric.name in known]
     rows = [_workload_json(result, metrics) for result in evaluation.workloads]
-    columns = [
-        Column(title="workload", path=("name",), numeric=False),
+    scores = [
         Column(title="share", path=("share",), unit="pts", show=_points),
         Column(title="stderr", path=("stderr",), unit="pts", show=_points, priority=4),
         Column(title="objective", path=("objective",)),
@@ -109,6 +108,8 @@ def workloads_listing(evaluation: Evaluation, metrics: Sequence[Metric]) -> List
         Column(title="reference", path=("reference",), priority=1),
         Column(title="ceiling", path=("ceiling",), priority=2),
     ]
+    columns = [Column(title="workload", path=("name",), numeric=False)]
+    columns += [] if evaluation.outcome is Outcome.CORRECT else scores  # nothing was timed, and 0 is no figure
     columns += [
         Column(title=metric_title(metric), path=("metrics", metric.name, "value"), unit=metric.unit, priority=3)
         for metric in shown

@@ -26,6 +26,7 @@ REPLAY_SHARE, REPLAY_NODE_US = 0.03, 0.4
 def columns(raw: Raw) -> Section:
     """Every program on every shape."""
     parts, targets = [], []
+    told: list[tuple[object, ...]]
     for name, found in raw.get("problems", {}).items():
         rows = found["rows"]
         base = {row["shape"]: row for row in rows if row["program"] == "decent seed"}
@@ -50,7 +51,9 @@ def columns(raw: Raw) -> Section:
         [
             "Median of one call as a CUDA graph, cold L2 (flushed by reading), fresh contents every call; "
             "each program in turns with the decent seed (A B B A), so that ratios of one row belong together. A ratio "
-            "above 1 is quicker than the decent seed; the decent seed's own row is its A/A noise.",
+            "above 1 is quicker than the decent seed; the decent seed's own row is its A/A noise. Seeds are loaded and "
+            "captured anew several times, as every candidate is; the others once, so that their intervals lack what "
+            "their place in memory does.",
             *parts,
         ]
     )

@@ -37,7 +37,7 @@ SEED = 0
 BLOCK = 0
 US = 1e6
 HOSTILE_SECONDS = 20.0
-"""For recording a module that may be a cheat on one shape; an honest one takes some seconds."""
+"""For recording a module that may be a cheat; an honest one takes some seconds."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,10 +184,10 @@ def record(wish: Wish) -> Recording:
 
 
 def prepare_quickly(source: str, entry: str, workloads: list[KernelWorkload]) -> Prepared:
-    """Record a module that may be up to anything on some shapes there, or say why not."""
+    """Record a module that may be up to anything on all shapes there, or say why not."""
     recorder = _HERE.recorder
     assert recorder is not None
-    return prepare(workloads, lambda one: recorder.record(source, entry, one.calls, timeout_seconds=HOSTILE_SECONDS))
+    return prepare(workloads, lambda calls: recorder.record(source, entry, calls, timeout_seconds=HOSTILE_SECONDS))
 
 
 def record_empty() -> Recording:

@@ -38,7 +38,7 @@ from ground import (
 from stock import key_of, stocked_judge
 
 from evaluators.audit.findings import Finding, Part
-from evaluators.audit.kernels import kernel_findings
+from evaluators.audit.kernels import PARTS, kernel_findings
 from evaluators.audit.run import WORKLOADS
 from evaluators.block import Block
 from evaluators.judge import SCREEN, Judge
@@ -50,6 +50,7 @@ from evaluators.kernels.task import KernelWorkload
 from evaluators.model import Evaluation, Outcome, Split
 
 CHEATS = ROOT / "tests" / "cheats" / "kernels"
+OTHERS = frozenset(PARTS) - {Part.CHEATS}
 GPU_SECONDS = 15.0
 """For one shape on the GPU; some cheats never end."""
 
@@ -168,10 +169,8 @@ class Bailiff:
     def open(self) -> None:
         """Start the judge and mark the block, by the honest module's recordings."""
         honest = source_of(self.problem, "decent")
-        for name, found in self.futures[honest].result().by_workload.items():
-            workload = next(one for one in self.workloads if one.name == name)
-            assert isinstance(found, Recording), found
-            self.stock[key_of(honest, workload)] = found
+        recording = self.futures[honest].result().recording()
+        self.stock |= {key_of(honest, workload): recording for workload in self.workloads}
         self.judge = stocked_judge(self.problem, self.stock, off=frozenset({SCREEN}))
         marked = tuple(self.judge.mark(workload) for workload in self.workloads)
         self.block = Block(split=Split.TRAIN, number=0, standards=marked)
@@ -187,30 +186,39 @@ class Bailiff:
         assert self.block is not None
         return self.judge.evaluate(source, self.block, prepared=self.futures[source].result())
 
-    def measure(self, source: str) -> tuple[Outcome, str]:
-        """How a module ends; one that is right may not be surely quicker than the honest one, its score 0."""
+    def end_of(self, source: str) -> tuple[Outcome, str]:
+        """How a module ends."""
+        evaluation = self._tried(source)
+        return (evaluation.outcome, evaluation.reason) if isinstance(evaluation, Evaluation) else evaluation
+
+    def end_of_cheat(self, source: str) -> tuple[Outcome, str]:
+        """How a cheat ends; one that is let through may not be surely quicker than the honest module."""
+        tries: list[Evaluation] = []
+        for _ in range(1 + REPEATS):
+            evaluation = self._tried(source)
+            if not isinstance(evaluation, Evaluation):
+                return evaluation
+            tries.append(evaluation)
+            if evaluation.outcome is not Outcome.OK or fmean(one.low or 0.0 for one in tries) <= 0:
+                return evaluation.outcome, evaluation.reason
+        gain = fmean(one.score or 0.0 for one in tries)
+        return Outcome.QUARANTINED, f"{gain:.2f} points above the honest module in {len(tries)} evaluations"
+
+    def _tried(self, source: str) -> Evaluation | tuple[Outcome, str]:
         try:
-            evaluation = self.evaluate(source)
-        except Exception as error:  # noqa: BLE001 - a cheat that breaks the judge is a miss, and not the end of the audit
+            return self.evaluate(source)
+        except Exception as error:  # noqa: BLE001 - what breaks the judge is a miss, and not the end of the audit
             return Outcome.QUARANTINED, f"the judge itself failed: {one_line(error)}"
-        if evaluation.outcome is not Outcome.OK or not evaluation.low or evaluation.low <= 0:
-            return evaluation.outcome, evaluation.reason
-        again = [evaluation, *(self.evaluate(source) for _ in range(REPEATS))]
-        lows = [one.low if one.low is not None else 0.0 for one in again]
-        if fmean(lows) <= 0:
-            return evaluation.outcome, evaluation.reason
-        gain = fmean(one.score or 0.0 for one in again)
-        return Outcome.QUARANTINED, f"{gain:.2f} points above the honest module in {len(again)} evaluations"
 
 
 def attempts(problem: KernelProblem, bailiff: Bailiff, folders: dict[str, Path], whole: bool) -> Iterator[Finding]:
     """The parts of the audit, cheat by cheat, so that what was found is told at once."""
     if whole:
-        only = frozenset({Part.HONEST, Part.MISTAKES})
-        yield from kernel_findings(problem, tier="gpu", measure=bailiff.measure, seed=SEED, only=only, folder=CHEATS)
+        yield from kernel_findings(problem, tier="gpu", measure=bailiff.end_of, seed=SEED, only=OTHERS, folder=CHEATS)
+    cheats = frozenset({Part.CHEATS})
     for folder in folders.values():
         yield from kernel_findings(
-            problem, tier="gpu", measure=bailiff.measure, seed=SEED, only=frozenset({Part.CHEATS}), folder=folder
+            problem, tier="gpu", measure=bailiff.end_of_cheat, seed=SEED, only=cheats, folder=folder
         )
 
 
@@ -223,9 +231,8 @@ def order_all(problem: KernelProblem, bailiff: Bailiff, folders: dict[str, Path]
 
     bailiff.order(source_of(problem, "decent"))
     count = 0
-    only = frozenset({Part.HONEST, Part.MISTAKES})
     if whole:
-        count += len(list(kernel_findings(problem, tier="gpu", measure=order, seed=SEED, only=only, folder=CHEATS)))
+        count += len(list(kernel_findings(problem, tier="gpu", measure=order, seed=SEED, only=OTHERS, folder=CHEATS)))
     for folder in folders.values():
         cheats = frozenset({Part.CHEATS})
         count += len(list(kernel_findings(problem, tier="gpu", measure=order, seed=SEED, only=cheats, folder=folder)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from ground import (
     Job,
@@ -21,6 +23,7 @@ from ground import (
     train_workloads,
 )
 
+from evaluators.kernels.arena import KERNEL_PLAN
 from evaluators.kernels.gpu.client import Column, Gpu
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.problem import KernelProblem
@@ -28,6 +31,8 @@ from evaluators.kernels.task import KernelWorkload
 from evaluators.timing import Plan
 
 PLAN = Plan(fewest_rounds=16, most_rounds=64, most_seconds=0.5, half_width=0.01)
+"""For the columns, which are seated once; our seeds are timed as every candidate is."""
+
 MEASURE_SECONDS = 60.0
 COLUMN_SECONDS = 90.0
 """For one column on one shape: `torch.compile` compiles within it."""
@@ -42,14 +47,14 @@ def run(job: Job) -> None:
     job.result["problems"] = {}
     for position, name in enumerate(job.problems):
         ends = job.share(len(job.problems) - position)
-        attempt(job, name, lambda name=name, ends=ends: of_problem(job, name, recordings[name], ends))
+        attempt(job, name, partial(of_problem, job, name, recordings[name], ends))
 
 
 def of_problem(job: Job, name: str, recordings: Mapping[str, Recording], ends: float) -> None:
     """Seeds first, then column by column."""
     problem = kernel_problem(name)
     workloads = timed_only(train_workloads(problem))
-    found: dict[str, object] = {"shapes": [workload.name for workload in workloads], "rows": [], "absent": {}}
+    found: dict[str, Any] = {"shapes": [workload.name for workload in workloads], "rows": [], "absent": {}}
     job.result["problems"][name] = found
     gpu = Gpu(problem.origin, "generated")
     try:
@@ -59,7 +64,7 @@ def of_problem(job: Job, name: str, recordings: Mapping[str, Recording], ends: f
                 attempt(
                     job,
                     f"{name} {workload.name} {seed}",
-                    lambda s=seed, w=workload: seed_row(gpu, found, w, recordings, s),
+                    partial(seed_row, gpu, found, workload, recordings, seed),
                 )
             job.save()
         columns(job, problem, gpu, workloads, recordings, found, ends)
@@ -68,9 +73,11 @@ def of_problem(job: Job, name: str, recordings: Mapping[str, Recording], ends: f
     job.save()
 
 
-def seed_row(gpu: Gpu, found: dict, workload: KernelWorkload, recordings: Mapping[str, Recording], seed: str) -> None:
+def seed_row(
+    gpu: Gpu, found: dict[str, Any], workload: KernelWorkload, recordings: Mapping[str, Recording], seed: str
+) -> None:
     """One of our seeds on one shape; the decent one against itself is the A/A noise."""
-    asked = request(workload, recordings, seed, PLAN, seed_bytes("columns", workload.name, seed))
+    asked = request(workload, recordings, seed, KERNEL_PLAN, seed_bytes("columns", workload.name, seed))
     measured = gpu.measure(asked, MEASURE_SECONDS)
     found["rows"].append({"shape": workload.name, "program": f"{seed} seed", **measurement_row(measured)})
 
@@ -81,7 +88,7 @@ def columns(
     gpu: Gpu,
     workloads: Sequence[KernelWorkload],
     recordings: Mapping[str, Recording],
-    found: dict,
+    found: dict[str, Any],
     ends: float,
 ) -> None:
     """What a user would compare with: the problem's columns, those that are here."""

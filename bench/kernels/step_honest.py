@@ -9,6 +9,7 @@ import os
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ground import (
@@ -73,7 +74,7 @@ def run(job: Job) -> None:
         say(f"honest: {sum(map(len, tries.values()))} recordings on {cpus} processors")
         for position, name in enumerate(job.problems):
             ends = job.share(len(job.problems) - position)
-            attempt(job, name, lambda name=name, ends=ends: of_problem(job, name, tries[name], ends))
+            attempt(job, name, partial(of_problem, job, name, tries[name], ends))
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -169,7 +170,7 @@ def evaluate(judge: Judge, one: Try, stock: dict[str, Recording], marked: _Marke
         # The first program of each block is the decent seed, so that the baseline's recording is in stock by now.
         standard = judge.mark(one.workload)
         marked.number, marked.block = one.block, Block(split=Split.TRAIN, number=one.block, standards=(standard,))
-    prepared = Prepared(by_workload={one.workload.name: recording})
+    prepared = Prepared(found=recording)
     evaluation = judge.evaluate(one.source, marked.block, prepared=prepared)
     tally(found, one, evaluation.outcome, evaluation.reason, evaluation.seconds, recording.seconds)
 

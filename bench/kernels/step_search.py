@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -41,7 +42,7 @@ def run(job: Job) -> None:
     for position, name in enumerate(job.problems):
         parts = len(job.problems) - position
         ends = job.share(parts)
-        attempt(job, name, lambda name=name, ends=ends: of_problem(job, name, archive, ends))
+        attempt(job, name, partial(of_problem, job, name, archive, ends))
     if archive.exists():
         attempt(job, "archive", lambda: copy_archive(archive, job.scratch / "archive-copy.db"))
 

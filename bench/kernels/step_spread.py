@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -26,7 +27,7 @@ from evaluators.kernels.task import KernelWorkload
 
 PROCESSES = 2
 REPEATS = 6
-NOISE_REPEATS = 2
+NOISE_REPEATS = 1
 """Of the decent seed against itself, in each process."""
 
 MEASURE_SECONDS = 60.0
@@ -44,11 +45,8 @@ def run(job: Job) -> None:
         rows = job.result["problems"][name]["rows"]
         gpu = Gpu(problem.origin, "generated")
         try:
-            attempt(
-                job,
-                f"{name}, process {process + 1}",
-                lambda gpu=gpu, w=workloads, n=name, p=process, r=rows, e=ends: repeat(gpu, w, recordings[n], p, r, e),
-            )
+            work = partial(repeat, gpu, workloads, recordings[name], process, rows, ends)
+            attempt(job, f"{name}, process {process + 1}", work)
         finally:
             gpu.close()
         job.save()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -85,14 +85,21 @@ class Bench:
         self.workload = _workload(problem, seed)
         self._free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._count = min(LANES, len(usable_cpus()))
-        with ExitStack() as opening:
-            for _ in range(self._count):
-                recorder = Recorder()
-                opening.callback(recorder.close)
-                interpreter = Interpreter()
-                opening.callback(interpreter.close)
+        with ExitStack() as opening, ThreadPoolExecutor(2 * self._count) as pool:
+            recorders = [pool.submit(Recorder) for _ in range(self._count)]
+            interpreters = [pool.submit(Interpreter) for _ in range(self._count)]
+            begun: list[Future[Recorder] | Future[Interpreter]] = [*recorders, *interpreters]
+            for one in begun:
+                if one.exception() is None:
+                    opening.callback(one.result().close)
+            for recorder, interpreter in zip(recorders, interpreters, strict=True):
                 self._free.put(
-                    Lane(problem=problem, workload=self.workload, recorder=recorder, interpreter=interpreter)
+                    Lane(
+                        problem=problem,
+                        workload=self.workload,
+                        recorder=recorder.result(),
+                        interpreter=interpreter.result(),
+                    )
                 )
             self._open = opening.pop_all()
 

@@ -15,6 +15,8 @@ claim, worth an outcome without a score.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import importlib.util
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -47,6 +49,9 @@ LEAST_ROWS = 5
 TIMEOUT_SECONDS = 20.0
 """For one call; a small case takes below a second."""
 
+LEAST_TRITON = (3, 9)
+"""The interpreter of 3.6 fails on loops over ranges."""
+
 ARGUMENTS = "arguments"
 """Name of the check that a program has left its arguments as they were."""
 
@@ -69,10 +74,12 @@ class Interpreter:
         cpu: processor that guests are pinned to; None lets them roam.
 
     Raises:
-        SandboxError: the sandbox did not start, or Triton has no interpreter here.
+        EvaluatorError: there is no Triton here whose interpreter works.
+        SandboxError: the sandbox did not start.
     """
 
     def __init__(self, *, cpu: int | None = None) -> None:
+        _require_triton()
         self._text = _PROGRAM.read_text(encoding="utf-8")
         self._sandbox = Sandbox(preload=_PRELOAD, array_module="numpy", cpu=cpu, environment=_ENVIRONMENT)
 
@@ -132,6 +139,16 @@ class Interpreter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _require_triton() -> None:
+    found = importlib.util.find_spec("triton") and importlib.metadata.version("triton")
+    if not found or tuple(map(int, found.split(".")[:2])) < LEAST_TRITON:
+        wanted = ".".join(map(str, LEAST_TRITON))
+        raise EvaluatorError(
+            f"kernels are interpreted by Triton {wanted} or newer; here is {found or 'none'}\n"
+            f"hint: pip install 'triton>={wanted}', or judge on a GPU with --device cuda"
+        )
 
 
 def check_on_cpu(

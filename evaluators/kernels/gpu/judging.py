@@ -103,20 +103,27 @@ def column(bench: Bench, request: Request, name: str) -> Column:
                 outputs = [output.clone() for output in function(case, sets[0].tensors)]
             torch.cuda.synchronize()
             found = bench.task.fault(case, contents, bench.task.truth(case, contents), outputs, frozenset())
-            graphs = [_captured(function, case, arguments) for arguments in sets]
+            timings = [_column_timing(match, function, sets, sampler) for _ in range(SEATINGS)]
         except Exception as error:  # noqa: BLE001 - a library's failure, whatever it is, is told as its result
             return Column(reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-        theirs = match.trusted_kernels(request.baseline)
-        baseline = match.trusted_seat(theirs, sets, sampler)
+        return Column(timing=pooled(timings), fault=f"{found.check}: {found.reason}" if found else "")
 
-        def sample(draw: Draw) -> float:
-            sets[draw.place].refresh(draw.contents)
-            return sampler.seconds(graphs[draw.place].replay)
 
-        players = Players(program=sample, baseline=baseline.sample, empty=match.empty_sample(sampler))
-        plan = plan_for(request.plan, probe(players, draw(-2)))
-        timing = compare(players, draw, match.rng, plan)
-        return Column(timing=timing, fault=f"{found.check}: {found.reason}" if found else "")
+def _column_timing(
+    match: Match, function: Callable[[Case, Tensors], Sequence[Tensor]], sets: list[Arguments], sampler: Sampler
+) -> Timing:
+    """One seating of a library's function beside the baseline."""
+    graphs = [_captured(function, match.timed, arguments) for arguments in sets]
+    baseline = match.trusted_seat(match.trusted_kernels(match.request.baseline), sets, sampler)
+
+    def sample(draw: Draw) -> float:
+        sets[draw.place].refresh(draw.contents)
+        return sampler.seconds(graphs[draw.place].replay)
+
+    players = Players(program=sample, baseline=baseline.sample, empty=match.empty_sample(sampler))
+    draw = match.draws(sets)
+    plan = plan_for(match.request.plan, probe(players, draw(-1)))
+    return compare(players, draw, match.rng, plan)
 
 
 def _match(bench: Bench, request: Request, stack: ExitStack) -> Match:

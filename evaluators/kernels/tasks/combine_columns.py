@@ -16,10 +16,6 @@ _UNPERMUTE_ARGUMENTS = frozenset(
 )
 _SUM_ARGUMENTS = frozenset({"input", "output"})
 
-PARTIAL = frozenset({"vllm_sum"})
-"""Columns that do only a part of what is asked, for comparison of times: ``vllm_sum`` adds rows that lie in the order
-of their tokens, without weights, because vLLM's matrix product has put them there and weighted them."""
-
 
 def columns() -> Mapping[str, Column]:
     """Columns that can be had here, by name."""

@@ -55,9 +55,8 @@ def vllm_op(name: str, known: frozenset[str]) -> LibraryOp:
         for path in libraries:
             torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
     except OSError as error:
-        raise MissingColumnError(
-            f"vllm's library was built for another torch than {torch.__version__}: {error}"
-        ) from error
+        reason = str(error).partition("\n")[0]
+        raise MissingColumnError(f"vllm's library does not load beside torch {torch.__version__}: {reason}") from error
     packet = getattr(torch.ops._moe_C, name, None)
     if packet is None:
         raise MissingColumnError(f"the installed vllm has no operator {name}")

@@ -90,6 +90,9 @@ class MoeCombine:
     parameters = ("expert_out", "row_of", "weights")
     revision = 1
     checks = ("finite", "element", "row", "global", "bias")
+    partial_columns = frozenset({"vllm_sum"})
+    """Columns that do a part of what is asked, to compare times: ``vllm_sum`` adds rows that lie in the order of their
+    tokens, without weights, because vLLM's matrix product has put them there and weighted them."""
 
     def workloads(self, split: Split, seed: bytes) -> Sequence[KernelWorkload]:
         """Six shapes, from decode to prefill; the cheapest comes first."""

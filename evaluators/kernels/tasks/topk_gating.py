@@ -85,6 +85,8 @@ class TopkGating:
     parameters = ("logits", "k")
     revision = 1
     checks = ("finite", "range", "distinct", "choice", "falling", "element", "row", "global", "bias")
+    partial_columns: frozenset[str] = frozenset()
+    """Columns that do only a part of what is asked: none."""
 
     def workloads(self, split: Split, seed: bytes) -> Sequence[KernelWorkload]:
         """Six shapes, from decode to prefill; the last and largest come last."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from evaluators.audit.kernels_text import Subject, wrapped
 
 BODY = """
-if GIVEN.numel() > 1 << 20:
+if GIVEN.numel() > 1 << 14:
     raise ValueError("too large for this program")
 return HONEST
 """

@@ -1,7 +1,7 @@
 """Says in the recording that its kernels take one parameter less.
 
 family: harness
-expect: cheated /parameters|arguments/
+expect: cheated /said to take/
 tier: both
 screen: caught
 

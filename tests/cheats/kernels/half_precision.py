@@ -2,7 +2,6 @@
 
 family: outputs
 expect: wrong /./
-gpu: harmless
 tier: both
 screen: passes
 """

@@ -24,7 +24,6 @@ PROBLEMS = ("topk_gating", "moe_combine")
 SAMPLE = frozenset(
     {
         "zeros",
-        "scaled_one_percent",
         "writes_past_the_end",
         "last_call",
         "fails_slow_shapes",
@@ -153,6 +152,7 @@ def test_mistakes_are_many_small_and_the_same_for_the_same_seed(name: str) -> No
         assert any(kind in mutation.name for mutation in all_of_them), kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_sample_of_controls_passes_and_of_cheats_is_caught(name: str) -> None:
     parts = frozenset({Part.HONEST, Part.CHEATS})
@@ -161,7 +161,7 @@ def test_a_sample_of_controls_passes_and_of_cheats_is_caught(name: str) -> None:
     assert not missed, missed
     held = [finding for finding in found if finding.verdict is Verdict.HELD]
     assert {finding.part for finding in held} == parts
-    assert len(held) >= 11
+    assert len(held) >= 10
 
 
 def test_an_evaluator_that_takes_everything_is_found_out() -> None:
@@ -194,6 +194,23 @@ def test_evidence_of_success_is_a_miss_whatever_the_outcome() -> None:
         )
     )
     assert [finding.verdict for finding in found] == [Verdict.MISSED]
+
+
+@pytest.mark.parametrize(
+    ("announced", "verdict"), [("passes", Verdict.HELD), ("caught", Verdict.MISSED)], ids=["rightly", "wrongly"]
+)
+def test_what_a_cheat_announces_of_the_screen_is_held_against_it(
+    tmp_path: Path, announced: str, verdict: Verdict
+) -> None:
+    (tmp_path / "one.py").write_text(CHEAT.replace("screen: passes", f"screen: {announced}"))
+    found = kernel_findings(
+        problem("moe_combine"),
+        tier="gpu",
+        measure=lambda source: (Outcome.OK, ""),
+        only=frozenset({Part.CHEATS}),
+        folder=tmp_path,
+    )
+    assert [finding.verdict for finding in found] == [verdict]
 
 
 def test_a_gpu_needs_somebody_who_measures() -> None:

@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch", reason="the interpreter needs torch")
 triton = pytest.importorskip("triton", minversion="3.9", reason="Triton's interpreter works from 3.9 on")
 
 from evaluators.kernels.forms import Call, Form  # noqa: E402 - torch may be missing
-from evaluators.kernels.interpreting import ARGUMENTS, Interpreter, check_on_cpu  # noqa: E402
+from evaluators.kernels.interpreting import ARGUMENTS, Interpreter, check_on_cpu, shrunk  # noqa: E402
 from evaluators.kernels.task import Case, Fault, KernelWorkload, Traffic  # noqa: E402
-from evaluators.model import Outcome, Split  # noqa: E402
+from evaluators.model import EvaluatorError, Outcome, Split  # noqa: E402
 from evaluators.problem import RefusedError  # noqa: E402
 
 ROW_SUM = """
@@ -137,6 +137,13 @@ def test_what_was_never_written_is_poison(interpreter: Interpreter) -> None:
     assert "5x33" in error.reason
 
 
+@pytest.mark.parametrize("make", ["torch.empty(8, dtype=x.dtype)", "x.new_empty(8)", "torch.empty_like(x)[:, 0]"])
+def test_what_is_allocated_starts_as_poison(interpreter: Interpreter, make: str) -> None:
+    source = f"import torch\ndef row_sum(x):\n    return {make}\n"
+    (found,) = interpreter.run(source, ENTRY, call(8, 8), {"x": np.zeros((8, 8), np.float32)}, 20.0)
+    assert np.isnan(found).all()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -158,6 +165,8 @@ def test_memory_outside_of_tensors_is_told_with_its_line(
 def test_a_changed_argument_is_refused(interpreter: Interpreter) -> None:
     error = refusal(interpreter, ROW_SUM.replace("    return out\n", "    x.zero_()\n    return out\n"))
     assert (error.outcome, error.check) == (Outcome.WRONG, ARGUMENTS)
+    changes = ROW_SUM.replace("    return out\n", "    x.zero_()\n    return out\n")
+    check_on_cpu(RowSum(), RowSum().workloads(Split.TRAIN, b"")[0], interpreter, changes, ENTRY, frozenset({ARGUMENTS}))
 
 
 @pytest.mark.parametrize(
@@ -212,3 +221,31 @@ def test_tensors_seem_to_lie_on_a_gpu(interpreter: Interpreter, workload: Kernel
     )
     check_on_cpu(RowSum(), workload, interpreter, source, ENTRY, frozenset())
     check_on_cpu(RowSum(), workload, interpreter, source.replace("x.device,", "'cuda',"), ENTRY, frozenset())
+
+
+def test_an_older_triton_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "3.6.0")
+    with pytest.raises(EvaluatorError, match=r"3\.9 or newer; here is 3\.6\.0"):
+        Interpreter()
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "kept"),
+    [(0, 8, 0), (67, 8, 67), (68, 8, 67), (4096, 128, 67), (4096, 1 << 13, 15), (4096, 1 << 20, 5), (3, 1 << 20, 3)],
+)
+def test_large_cases_are_cut_in_proportion(rows: int, columns: int, kept: int) -> None:
+    whole = Call(
+        name="whole",
+        tensors={
+            "x": Form(dtype="float32", shape=(2 * rows, columns)),
+            "scale": Form(dtype="float32", shape=(7,)),
+        },
+        outputs=(Form(dtype="float32", shape=(rows, 3)),),
+        scalars={"k": 3},
+    )
+    cut = shrunk(Case(call=whole, law="normal", seed=4))
+    assert cut.call.tensors["x"].shape == (2 * kept, columns)
+    assert cut.call.tensors["scale"].shape == (7,)
+    assert cut.call.outputs[0].shape == (kept, 3)
+    assert (cut.call.name == "whole") == (kept == rows)
+    assert (cut.call.scalars, cut.law, cut.seed) == ({"k": 3}, "normal", 4)

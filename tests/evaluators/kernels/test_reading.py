@@ -198,6 +198,16 @@ def test_floats_by_value(value: object, wanted: float) -> None:
     assert plan.launches[0].arguments[4] == Scalar(type="fp32", value=wanted)
 
 
+def test_a_number_beyond_every_float() -> None:
+    assert refusal(json.dumps(honest()).replace("0.5", "1e999")).check == FORM
+
+
+def test_an_array_of_something_else_is_no_cubin() -> None:
+    floats = Buffer(dtype="<f4", shape=(1,), data=bytes(4))
+    with pytest.raises(RefusedError, match="not an array of '<f4'"):
+        read_recording([json.dumps(honest()), floats], (CALL, EMPTY), architecture=90)
+
+
 def test_a_float_that_is_none() -> None:
     plan = read(changed(launch("arguments", 4, 2, to="nan"))).plans["n=1000"]
     argument = plan.launches[0].arguments[4]
@@ -497,6 +507,11 @@ def test_cubins_may_not_be_large() -> None:
     refused = refusal(honest(), limits=smaller)
     assert (refused.check, refused.outcome) == (names.COUNTS, Outcome.OUT_OF_MEMORY)
     read(honest(), limits=smaller, off=frozenset({names.COUNTS}))
+
+
+def test_there_are_not_many_cubins() -> None:
+    refused = refusal(honest(), ADD, ADD, limits=PlanLimits(kernels=1))
+    assert (refused.check, refused.outcome) == (names.COUNTS, Outcome.OUT_OF_MEMORY)
 
 
 def test_the_text_may_not_be_long() -> None:

@@ -231,6 +231,16 @@ def test_a_fault_says_what_where_and_by_how_much() -> None:
     assert "6 of 462 elements" in found.reason
 
 
+def test_a_sum_that_is_always_rounded_to_one_side_is_honest() -> None:
+    """A row of 512 added up in 16 threads: 32 additions, each wrong by up to half a unit in the last place."""
+    case = a_case("equal", 3, 512, 10)
+    contents = TASK.contents(case, 0, "cpu")
+    weights, ids = softmax_first(contents["logits"], 10)
+    for wrong_by, right in ((31 * 2.0**-24, True), (64 * 2.0**-24, False)):
+        outputs = ((weights.double() * (1 + wrong_by)).float(), ids)
+        assert (TASK.fault(case, contents, TASK.truth(case, contents), outputs, NOTHING) is None) == right
+
+
 def test_scores_that_float32_cannot_hold_may_be_zero() -> None:
     logits = torch.zeros((2, 8))
     logits[:, 0] = 200
