@@ -36,6 +36,8 @@ class CombineTruth:
         slack: how far float32 additions in any order may be off, float32 ``[T, H]``.
         budgets: of rows and of the whole, relative; `bias` is the number of standard errors.
         noise: standard errors of the two sums that the bias check looks at.
+        usual: what an honest program's errors come to in these sums. Rounding to the nearest is not quite without
+            bias: along what is right its errors add up to minus their own square.
         unit: largest relative error of one rounding to the output's type.
         least: smallest step of the output's type.
     """
@@ -44,6 +46,7 @@ class CombineTruth:
     slack: Tensor
     budgets: Budgets
     noise: tuple[float, float]
+    usual: tuple[float, float]
     unit: float
     least: float
 
@@ -84,7 +87,8 @@ def _with_budgets(right: Tensor, slack: Tensor, honest: Tensor, *, unit: float, 
         bias=TIMES_HONEST.bias,
     )
     noise = (_standard_error(errors), _standard_error(errors * right))
-    return CombineTruth(right=right, slack=slack, budgets=budgets, noise=noise, unit=unit, least=least)
+    usual = (float(errors.sum()), float((errors * right).sum()))
+    return CombineTruth(right=right, slack=slack, budgets=budgets, noise=noise, usual=usual, unit=unit, least=least)
 
 
 def _standard_error(terms: Tensor) -> float:
@@ -130,15 +134,16 @@ def _global(judged: _Judged) -> Fault | None:
 
 
 def _bias(judged: _Judged) -> Fault | None:
-    """Look at the errors' sum, and at their sum along what is right: a missing part points against it."""
+    """Look at the errors' sum, and at their sum along what is right, against which a missing part points."""
     right = judged.truth
     along = (judged.errors * right.right).sum(), right.right.square().sum()
     sums = (("", judged.errors.sum(), right.right.abs().sum()), (" along what is right", *along))
-    for (what, error, size), noise in zip(sums, right.noise, strict=True):
-        if abs(float(error)) > right.budgets.bias * noise + SYSTEMATIC * float(size) + TINY:
+    for (what, total, size), noise, usual in zip(sums, right.noise, right.usual, strict=True):
+        error = float(total) - usual
+        if abs(error) > right.budgets.bias * noise + SYSTEMATIC * float(size) + TINY:
             reason = (
-                f"errors of y{what} add up to {float(error) / max(float(size), TINY):.3g} of its size, "
-                f"{abs(float(error)) / max(noise, TINY):.3g} standard errors of an honest program's; "
+                f"errors of y{what} add up to {error / max(float(size), TINY):.3g} of its size more than an honest "
+                f"program's, {abs(error) / max(noise, TINY):.3g} of their standard errors; "
                 f"budget {right.budgets.bias:g}"
             )
             return Fault(check="bias", reason=reason)
