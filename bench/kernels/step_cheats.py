@@ -42,7 +42,6 @@ from evaluators.audit.kernels import PARTS, kernel_findings
 from evaluators.audit.run import WORKLOADS
 from evaluators.block import Block
 from evaluators.judge import SCREEN, Judge
-from evaluators.kernels import arena
 from evaluators.kernels.guest import Prepared
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.problem import KernelProblem
@@ -171,7 +170,7 @@ class Bailiff:
         honest = source_of(self.problem, "decent")
         recording = self.futures[honest].result().recording()
         self.stock |= {key_of(honest, workload): recording for workload in self.workloads}
-        self.judge = stocked_judge(self.problem, self.stock, off=frozenset({SCREEN}))
+        self.judge = stocked_judge(self.problem, self.stock, frozenset({SCREEN}), GPU_SECONDS)
         marked = tuple(self.judge.mark(workload) for workload in self.workloads)
         self.block = Block(split=Split.TRAIN, number=0, standards=marked)
 
@@ -242,7 +241,6 @@ def order_all(problem: KernelProblem, bailiff: Bailiff, folders: dict[str, Path]
 def main(arguments: list[str]) -> None:
     """One process's audit."""
     name, scratch, label, ends, *names = arguments
-    arena.TIMEOUT_SECONDS = GPU_SECONDS
     problem = kernel_problem(name)
     files = [file for file in sorted(CHEATS.glob("*.py")) if not names or file.stem in names]
     # Those that never end come last: should time be short, they are what is left out.

@@ -10,7 +10,7 @@ from ground import SEED
 from evaluators.arena import Terms
 from evaluators.audit.run import TIMING
 from evaluators.judge import Judge
-from evaluators.kernels.arena import GpuArena
+from evaluators.kernels.arena import TIMEOUT_SECONDS, GpuArena
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.problem import KernelProblem
 from evaluators.kernels.task import KernelWorkload
@@ -23,11 +23,12 @@ class StockedArena(GpuArena):
     Args:
         terms: see `GpuArena`.
         stock: recordings by `key_of`; it may grow.
+        patience_seconds: how long a candidate may keep the GPU with one shape.
     """
 
-    def __init__(self, terms: Terms, stock: Mapping[str, Recording]) -> None:
+    def __init__(self, terms: Terms, stock: Mapping[str, Recording], patience_seconds: float) -> None:
         self._stock = stock
-        super().__init__(terms)
+        super().__init__(terms, patience_seconds=patience_seconds)
 
     def _record(self, source: str, workload: KernelWorkload) -> Recording:
         return self._stock.get(key_of(source, workload)) or super()._record(source, workload)
@@ -38,7 +39,12 @@ def key_of(source: str, workload: KernelWorkload) -> str:
     return f"{workload.calls!r}\n{source}"
 
 
-def stocked_judge(problem: KernelProblem, stock: Mapping[str, Recording], off: frozenset[str] = frozenset()) -> Judge:
+def stocked_judge(
+    problem: KernelProblem,
+    stock: Mapping[str, Recording],
+    off: frozenset[str] = frozenset(),
+    patience_seconds: float = TIMEOUT_SECONDS,
+) -> Judge:
     """A judge that times as an audit does."""
     return Judge(
         problem,
@@ -46,5 +52,5 @@ def stocked_judge(problem: KernelProblem, stock: Mapping[str, Recording], off: f
         clock=time.perf_counter,
         plan=TIMING,
         off=off,
-        arena=lambda terms: StockedArena(terms, stock),
+        arena=lambda terms: StockedArena(terms, stock, patience_seconds),
     )

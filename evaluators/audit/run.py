@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from evaluators.audit import replies, sandboxed
 from evaluators.audit.court import Court
@@ -57,6 +58,13 @@ def audit(problem: Problem, plan: AuditPlan) -> Iterator[Finding]:
     Raises:
         EvaluatorError: the problem cannot be judged at all (its baseline or reference fails), or there are no cheats.
     """
+    if problem.declaration.kernel:
+        # Imported here: torch and triton need not be installed where no kernel is judged.
+        from evaluators.audit.kernels_run import audit_kernels  # noqa: PLC0415
+        from evaluators.kernels.problem import KernelProblem  # noqa: PLC0415
+
+        yield from audit_kernels(cast(KernelProblem, problem), plan)
+        return
     secret = secret_from_seed(plan.seed, problem.declaration.name)
 
     def make(judged: Problem, off: frozenset[str]) -> Judge:

@@ -25,7 +25,7 @@ DEFAULT_ARCHITECTURE = 90
 """What kernels are compiled for where there is no GPU to ask: Hopper."""
 
 TIMEOUT_SECONDS = 60.0
-"""Wall time for one shape on the GPU, all checks and timing included."""
+"""How long a candidate may keep the GPU with one shape."""
 
 KEPT_RECORDINGS = 64
 """How many of the baseline's recordings are kept, one for each set of calls."""
@@ -68,11 +68,13 @@ class GpuArena:
     Args:
         terms: what every arena is built from.
         gpu: the GPU; None for the first that this process sees.
+        patience_seconds: wall time for one shape on the GPU, all checks and timing included.
     """
 
-    def __init__(self, terms: Terms, gpu: Gpu | None = None) -> None:
+    def __init__(self, terms: Terms, gpu: Gpu | None = None, *, patience_seconds: float = TIMEOUT_SECONDS) -> None:
         self._terms = terms
         self._problem = cast(KernelProblem, terms.problem)
+        self._patience_seconds = patience_seconds
         self._baselines: OrderedDict[str, Recording] = OrderedDict()
         with ExitStack() as opening:
             self._gpu = gpu or Gpu(self._problem.origin, "generated")
@@ -123,7 +125,7 @@ class GpuArena:
                 plan=replace(terms.plan or KERNEL_PLAN, hopeless_below=entrance.hopeless_below),
                 off=terms.off,
             )
-            return self._gpu.measure(request, TIMEOUT_SECONDS)
+            return self._gpu.measure(request, self._patience_seconds)
 
         yield ReplayedGuest(record, replay, terms.off)
 

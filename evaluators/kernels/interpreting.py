@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 67
 """Rows of outputs in one call: an odd number beyond a tile of 64."""
 
-MOST_ITEMS = 1 << 18
+MOST_ITEMS = 1 << 16
 """Items of all arguments and outputs in one call, where that leaves `LEAST_ROWS`."""
 
 LEAST_ROWS = 5

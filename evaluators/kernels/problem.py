@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.kernels.guest import OVER_FLOOR, KernelGuest
-from evaluators.kernels.task import KernelTask, KernelWorkload
+from evaluators.kernels.task import AuditableTask, KernelWorkload
 from evaluators.model import EvaluatorError, Metric, Split
 from evaluators.problem import Declaration, Descriptor, Guest, Measured, ProblemError, Relation
 from sandbox import Limits
@@ -64,7 +64,7 @@ class KernelProblem:
         task: shapes, contents, reference and checks.
     """
 
-    def __init__(self, facts: KernelFacts, task: KernelTask) -> None:
+    def __init__(self, facts: KernelFacts, task: AuditableTask) -> None:
         self.task = task
         self.origin = facts.origin or facts.name
         self.statement = read_statement(facts.folder)

@@ -10,9 +10,10 @@ from evaluators.kernels.forms import Call
 from evaluators.model import Split
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
 Tensors = Mapping[str, "Tensor"]
+Spoil = Callable[["Sequence[Tensor]", Tensors, "Generator"], "Sequence[Tensor]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +122,13 @@ class KernelTask(Protocol):
 
     def columns(self) -> Mapping[str, Callable[[Case, Tensors], Sequence[Tensor]]]:
         """What a user would compare with, by name (``eager``, ``compiled``, ``vllm`` ...): those importable here."""
+
+
+class AuditableTask(KernelTask, Protocol):
+    """A task whose own checks can be audited."""
+
+    def audit_case(self, seed: int) -> Case:
+        """A small case on which `spoils` can do their work."""
+
+    def spoils(self) -> Mapping[str, Spoil]:
+        """For each check a way to spoil right outputs of `audit_case` that it alone stands against."""
