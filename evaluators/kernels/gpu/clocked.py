@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -134,19 +134,19 @@ def plan_for(plan: Plan, seconds: float) -> Plan:
     return replace(plan, fewest_rounds=SHORT_ROUNDS * plan.fewest_rounds, most_rounds=SHORT_ROUNDS * plan.most_rounds)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
     """Contents for one set of buffers.
 
     Args:
         place: which set.
+        number: of the draw, by which the task makes the same contents again.
         contents: the arguments.
-        truth: what is right for them, once it was asked for.
     """
 
     place: int
+    number: int
     contents: Tensors
-    truth: object = field(default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,16 +73,15 @@ class Checker:
             number: of the draw.
             run: replays it once and waits.
         """
-        contents = self.task.contents(case, number, bound.program.device)
-        truth = self.task.truth(case, contents)
         poisons = (self.poison(), NAN_BYTE)
         kept: list[list[Tensor]] = []
         for poison in poisons:
             bound.arguments.slab.poison(poison)
-            bound.arguments.refresh(contents)
+            bound.arguments.refresh(self.task.contents(case, number, bound.program.device))
             bound.program.slab.poison(poison)
             run(bound, case)
-            fault = self.trespass(bound, contents)
+            # Drawn again: a kernel may have found and changed what was in memory while it ran, the master copy too.
+            fault = self.trespass(bound, self.task.contents(case, number, bound.program.device))
             if fault:
                 return fault
             kept.append(bound.program.outputs(bound.arguments))
@@ -91,6 +90,8 @@ class Checker:
                 left = unwritten(kept[0][position], kept[1][position], poisons, form)
                 if left is not None:
                     return Fault(check=WRITTEN, reason=f"output {position} is never written at {index_of(left, form)}")
+        contents = self.task.contents(case, number, bound.program.device)
+        truth = self.task.truth(case, contents)
         for raw in kept:
             fault = self.wrong(case, contents, truth, raw)
             if fault:

@@ -22,11 +22,11 @@ from evaluators.kernels.gpu.clocked import (
 )
 from evaluators.kernels.gpu.clocks import Clocks
 from evaluators.kernels.gpu.correct import DRAWS, Bound, Checker, Device, run_candidate, run_trusted
-from evaluators.kernels.gpu.memory import Arguments
-from evaluators.kernels.gpu.protocol import CLOCK, Request, Turn
+from evaluators.kernels.gpu.memory import Arguments, same_bits
+from evaluators.kernels.gpu.protocol import CLOCK, GUARDS, Request, Turn
 from evaluators.kernels.gpu.replay import Graph, Kernels, Program
 from evaluators.kernels.plan import LaunchPlan, Recording
-from evaluators.kernels.task import Case, KernelTask, Traffic
+from evaluators.kernels.task import Case, Fault, KernelTask, Traffic
 from evaluators.model import EvaluatorError, Outcome
 from evaluators.problem import RefusedError
 from evaluators.timing import Players, Timing
@@ -224,7 +224,7 @@ class Match:
             contents = self.bench.task.contents(self.timed, start + number, self.bench.device.name)
             if not self.traffics:
                 self.traffics.append(self.bench.task.traffic(self.timed, contents))
-            return Draw(place=number % len(sets), contents=contents)
+            return Draw(place=number % len(sets), number=start + number, contents=contents)
 
         return draw
 
@@ -245,12 +245,15 @@ class Match:
 
     def _check_sample(self, checker: Checker, bound: Bound, draw: Draw) -> None:
         task, timed = self.bench.task, self.timed
-        fault = checker.trespass(bound, draw.contents)
+        # Drawn again, and the truth made only now: the kernel may have changed what was in memory while it ran.
+        contents = task.contents(timed, draw.number, self.bench.device.name)
+        fault = checker.trespass(bound, contents)
+        if GUARDS not in self.request.off and not same_bits(draw.contents, contents):
+            fault = Fault(check=GUARDS, reason="a kernel changed memory that it was never given")
         if not fault:
-            if draw.truth is None:
-                draw.truth = task.truth(timed, draw.contents)
-                self.traffics.append(task.traffic(timed, draw.contents))
-            fault = checker.wrong(timed, draw.contents, draw.truth, bound.program.outputs(bound.arguments))
+            truth = task.truth(timed, contents)
+            self.traffics.append(task.traffic(timed, contents))
+            fault = checker.wrong(timed, contents, truth, bound.program.outputs(bound.arguments))
         if fault:
             reason = f"{timed.call.name}, a timed call: {fault.reason}"
             raise RefusedError(Outcome.WRONG, reason, check=fault.check)

@@ -127,6 +127,14 @@ def as_tensor(raw: Tensor, form: Form) -> Tensor:
     return raw.view(dtype_of(form)).view(form.shape)
 
 
+def same_bits(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Whether tensors of the same forms hold the same bits."""
+    return all(
+        torch.equal(first[name].contiguous().view(torch.uint8), second[name].contiguous().view(torch.uint8))
+        for name in first
+    )
+
+
 def unwritten(first: Tensor, second: Tensor, poisons: tuple[int, int], form: Form) -> int | None:
     """Flat index of the first item that two calls left as it was poisoned, each time with another byte; None if none.
 

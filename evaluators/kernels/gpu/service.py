@@ -14,7 +14,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, cast
 
-from evaluators.kernels.gpu.protocol import Broken, Done, Job, Order, Ready, Refused, Reply
+from evaluators.kernels.gpu.protocol import GUARDS, Broken, Done, Job, Order, Ready, Refused, Reply
 from evaluators.problem import RefusedError
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def answer(bench: Bench, order: Order) -> Reply:
             case Job.COLUMN:
                 return Done(value=judging.column(bench, order.request, str(order.options["name"])))
     except RefusedError as error:
-        return Refused(outcome=error.outcome, reason=error.reason, check=error.check, fatal=False)
+        # Whoever wrote out of bounds once may have written elsewhere too: nothing of this process is kept.
+        return Refused(outcome=error.outcome, reason=error.reason, check=error.check, fatal=error.check == GUARDS)
     except CandidateError as error:
         return Refused(outcome=error.outcome, reason=error.reason, check="", fatal=error.fatal)
     except Exception as error:  # noqa: BLE001 - whatever else fails is the judge's; the client raises it

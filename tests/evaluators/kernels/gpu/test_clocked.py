@@ -59,4 +59,4 @@ def test_a_warm_call_may_be_slower_by_its_launch_but_not_by_hidden_work() -> Non
 
 def test_a_probe_tells_the_quicker_player_and_not_the_empty_one() -> None:
     players: Players[Draw] = Players(program=lambda _: 5.0, baseline=lambda _: 7.0, empty=lambda _: 1.0)
-    assert probe(players, Draw(place=0, contents={})) == 5.0
+    assert probe(players, Draw(place=0, number=0, contents={})) == 5.0
