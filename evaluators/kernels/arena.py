@@ -30,7 +30,7 @@ TIMEOUT_SECONDS = 60.0
 KEPT_RECORDINGS = 64
 """How many of the baseline's recordings are kept, one for each set of calls."""
 
-KERNEL_PLAN = Plan(fewest_rounds=8, most_rounds=24, most_seconds=0.25, half_width=0.015)
+KERNEL_PLAN = Plan(fewest_rounds=8, most_rounds=32, most_seconds=0.25, half_width=0.012)
 """How long a kernel is timed in each seating; see `evaluators.timing.pooled`."""
 
 BLIND_TO = "speed, and arithmetic in bf16 (the interpreter was fed fp32)"

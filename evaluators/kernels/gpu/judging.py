@@ -65,7 +65,7 @@ def measure(bench: Bench, request: Request) -> Measurement:
             seconds = probe(players, draw(-1))
             plan = plan_for(request.plan, seconds)
             timings.append(compare(players, draw, match.rng, plan))
-            match.cross_check(candidate, timings[-1])
+            match.cross_check(candidate, baseline, timings[-1])
             if is_hopeless(timings[-1], plan, spare=SEATING_SPREAD):
                 break
         timing = pooled(timings)

@@ -259,24 +259,31 @@ class Match:
             raise RefusedError(Outcome.WRONG, reason, check=fault.check)
         self.checked += 1
 
-    def cross_check(self, seat: Seat, timing: Timing) -> None:
-        """Hold the events to the wall clock.
+    def cross_check(self, seat: Seat, baseline: Seat, timing: Timing) -> None:
+        """Hold the events to the wall clock, unless the baseline does not either: then others are using the GPU.
 
         Raises:
             RefusedError: they do not cover the candidate's work.
         """
         if CLOCK in self.request.off:
             return
-        graph, stream = seat.bounds[0].graph, self.bench.device.stream
+        stream = self.bench.device.stream
+
+        def wall(of: Seat, seconds: float) -> float:
+            return warm_seconds(lambda: of.bounds[0].graph.replay(stream), seconds)
+
         with candidates(self.bench.device.driver, self.timed.call.name):
-            wall = warm_seconds(lambda: graph.replay(stream), timing.seconds)
-        if clocks_disagree(timing.seconds, wall):
-            raise RefusedError(
-                Outcome.QUARANTINED,
-                f"{self.timed.call.name}: by events one call takes {1e6 * timing.seconds:.1f} us, by the wall clock "
-                f"{1e6 * wall:.1f} us in a row; the events do not cover its work",
-                check=CLOCK,
-            )
+            ours = wall(seat, timing.seconds)
+        if not clocks_disagree(timing.seconds, ours):
+            return
+        if clocks_disagree(timing.baseline_seconds, wall(baseline, timing.baseline_seconds)):
+            return
+        raise RefusedError(
+            Outcome.QUARANTINED,
+            f"{self.timed.call.name}: by events one call takes {1e6 * timing.seconds:.1f} us, by the wall clock "
+            f"{1e6 * ours:.1f} us in a row; the events do not cover its work",
+            check=CLOCK,
+        )
 
 
 def probe(players: Players[Draw], draw: Draw) -> float:

@@ -1,4 +1,4 @@
-"""Loads from an address that belongs to nobody.
+"""Loads from addresses all over, most of which belong to nobody.
 
 family: harness
 expect: crashed /./
@@ -13,8 +13,8 @@ from evaluators.audit.kernels_text import Subject, wrapped
 TOP = """
 @triton.jit
 def wild_kernel(place, n):
-    x = tl.load(place + (1 << 40))
-    tl.store(place, x, mask=x == 12345)
+    x = tl.load(place + (1 + tl.arange(0, 1024)).to(tl.int64) * (1 << 36))
+    tl.store(place + tl.arange(0, 1024), x, mask=x == 12345)
 """
 
 BODY = """

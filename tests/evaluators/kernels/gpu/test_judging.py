@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from evaluators.kernels.floor import GpuFacts  # noqa: E402
-from evaluators.kernels.gpu import judging, trial  # noqa: E402
+from evaluators.kernels.gpu import judging, match, trial  # noqa: E402
 from evaluators.kernels.gpu.blame import CandidateError  # noqa: E402
 from evaluators.kernels.gpu.correct import Device  # noqa: E402
 from evaluators.kernels.gpu.cuda import CudaError  # noqa: E402
@@ -302,13 +303,20 @@ def test_a_device_error_is_the_candidates_or_the_baselines(bench: Bench) -> None
         judging.measure(bench, _request("good", baseline="faulty"))
 
 
-def test_work_that_the_events_do_not_cover_is_quarantined(
-    bench: Bench, driver: ActingDriver, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("others", [False, True])
+def test_work_that_the_events_do_not_cover_is_quarantined_unless_others_use_the_gpu(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, others: bool
 ) -> None:
-    def deferred() -> None:
-        WATCH.now += 10.0
+    turns = itertools.count()
 
-    monkeypatch.setattr(torch.cuda, "synchronize", deferred)
+    def warm(replay: object, seconds: float) -> float:
+        is_candidate = next(turns) % 2 == 0  # the baseline is looked at only after a candidate that is off
+        return 10.0 if is_candidate or others else seconds
+
+    monkeypatch.setattr(match, "warm_seconds", warm)
+    if others:
+        judging.measure(bench, _request("good"))
+        return
     with pytest.raises(RefusedError, match="wall clock") as refused:
         judging.measure(bench, _request("good"))
     assert refused.value.outcome is Outcome.QUARANTINED
