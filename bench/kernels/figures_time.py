@@ -51,9 +51,8 @@ def columns(raw: Raw) -> Section:
         [
             "Median of one call as a CUDA graph, cold L2 (flushed by reading), fresh contents every call; "
             "each program in turns with the decent seed (A B B A), so that ratios of one row belong together. A ratio "
-            "above 1 is quicker than the decent seed; the decent seed's own row is its A/A noise. Seeds are loaded and "
-            "captured anew several times, as every candidate is; the others once, so that their intervals lack what "
-            "their place in memory does.",
+            "above 1 is quicker than the decent seed; the decent seed's own row is its A/A noise. Every program "
+            "is captured anew four times, in other places of memory, and the interval holds the spread between those.",
             *parts,
         ]
     )

@@ -38,6 +38,7 @@ COLUMN_SECONDS = 90.0
 """For one column on one shape: `torch.compile` compiles within it."""
 
 FAILURES = 2
+PARTIAL = "does only part of the work"
 """After so many shapes in a row on which it fails, a column is asked for no more."""
 
 
@@ -93,8 +94,7 @@ def columns(
 ) -> None:
     """What a user would compare with: the problem's columns, those that are here."""
     task = problem.task
-    if hasattr(task, "missing_columns"):
-        found["absent"].update(task.missing_columns())
+    found["absent"].update(task.missing_columns())
     for column in task.columns():
         failures, last = 0, ""
         for workload in reversed(workloads):  # the largest first: should time be short, it is what is asked for
@@ -109,7 +109,8 @@ def columns(
                 gpu.close()
                 told = Column(reason=one_line(error))
             say(f"{problem.declaration.name} {workload.name} {column}: {time.time() - started:.1f} s {told.reason}")
-            row: dict[str, object] = {"shape": workload.name, "program": column, "fault": told.fault}
+            remark = PARTIAL if column in task.partial_columns else told.fault
+            row: dict[str, object] = {"shape": workload.name, "program": column, "fault": remark}
             row |= timing_row(told.timing) if told.timing else {"reason": told.reason}
             found["rows"].append(row)
             job.save()

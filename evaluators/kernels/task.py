@@ -125,7 +125,14 @@ class KernelTask(Protocol):
 
 
 class AuditableTask(KernelTask, Protocol):
-    """A task whose own checks can be audited."""
+    """A task whose own checks can be audited, and that says which comparisons it lacks."""
+
+    @property
+    def partial_columns(self) -> frozenset[str]:
+        """Columns that do only part of the work, so that their outputs are not to be checked."""
+
+    def missing_columns(self) -> Mapping[str, str]:
+        """Columns that cannot be had here, and why."""
 
     def audit_case(self, seed: int) -> Case:
         """A small case on which `spoils` can do their work."""
