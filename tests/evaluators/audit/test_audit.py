@@ -183,10 +183,10 @@ def test_an_honest_control_that_is_rejected_is_found(trivial: ModuleType, cheats
 def test_a_weaker_sandbox_than_required_is_refused(
     trivial: ModuleType, cheats: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evaluators import judge as judging
+    from evaluators import arena
 
-    real = judging.Sandbox
-    monkeypatch.setattr(judging, "Sandbox", lambda **words: real(**words, leave_out=frozenset({"network namespace"})))
+    real = arena.Sandbox
+    monkeypatch.setattr(arena, "Sandbox", lambda **words: real(**words, leave_out=frozenset({"network namespace"})))
     plan = AuditPlan(cheats=cheats(), require_sandbox="full")
     with pytest.raises(EvaluatorError, match=r"a 'full' sandbox is required.*network namespace: left out\nhint"):
         list(audit(trivial.Trivial(1), plan))
