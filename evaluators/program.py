@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -23,6 +24,10 @@ from evaluators.scopes import (
 )
 
 LONG_INTEGER_BITS = 1024
+_PARSING = threading.Lock()
+"""CPython builds trees with one depth counter for all threads, and `warnings.catch_warnings` is for one thread alone:
+two that parse at a time can fail with a SystemError. Desks for models parse in threads of their own."""
+
 _IGNORED_FIELDS = frozenset({"ctx", "type_comment", "kind", "annotation", "returns"})
 
 
@@ -37,7 +42,7 @@ def parse_program(source: str) -> ast.Module:
         ProgramError: it is not valid Python, or nested too deeply for the parser.
     """
     try:
-        with warnings.catch_warnings():
+        with _PARSING, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(source)
     except SyntaxError as error:

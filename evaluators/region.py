@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 import re
 
+from evaluators.program import ProgramError, parse_program
+
 MARKER = re.compile(r"\s*#\s*EVOLVE-BLOCK-(START|END)\b.*")
 
 
@@ -83,8 +85,8 @@ def _frozen_statements(text: str) -> list[str] | None:
     The text may stay and yet become part of a string that a region opens and the next one closes.
     """
     try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = parse_program(text)
+    except ProgramError:
         return None
     inside = False
     frozen = set()

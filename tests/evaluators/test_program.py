@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ast
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -232,3 +235,12 @@ def test_nonlocal_names_are_those_of_the_function_around() -> None:
 def test_an_integer_too_long_to_print_has_a_digest_too() -> None:
     long, other = (f"def f():\n    return 0x1{'0' * 6000}{end}\n" for end in "01")
     assert normalised_digest(long, entry="f") != normalised_digest(other, entry="f")
+
+
+def test_threads_may_parse_at_the_same_time() -> None:
+    source = "\n".join(
+        f"def f{number}(x):\n    return [x + {number} for x in range({number})]" for number in range(300)
+    )
+    with ThreadPoolExecutor(4) as threads:
+        trees = list(threads.map(lambda _: ast.dump(parse_program(source)), range(24)))
+    assert len(set(trees)) == 1
