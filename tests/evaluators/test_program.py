@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import gc
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -237,10 +239,29 @@ def test_an_integer_too_long_to_print_has_a_digest_too() -> None:
     assert normalised_digest(long, entry="f") != normalised_digest(other, entry="f")
 
 
+class Yielding:
+    """Garbage whose finalizer lets another thread run, wherever the collector happens to be called."""
+
+    def __init__(self) -> None:
+        self.cycle = self
+
+    def __del__(self) -> None:
+        time.sleep(0)
+
+
 def test_threads_may_parse_at_the_same_time() -> None:
-    source = "\n".join(
-        f"def f{number}(x):\n    return [x + {number} for x in range({number})]" for number in range(300)
-    )
-    with ThreadPoolExecutor(4) as threads:
-        trees = list(threads.map(lambda _: ast.dump(parse_program(source)), range(24)))
-    assert len(set(trees)) == 1
+    one = "def f{0}(x):\n    return [x + {0} for x in range({0})]"
+    source = "\n".join(one.format(number) for number in range(200))
+
+    def parse(_: int) -> str:
+        for _ in range(20):
+            Yielding()
+        return ast.dump(parse_program(source))
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(50, 2, 2)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert len(set(threads.map(parse, range(100)))) == 1
+    finally:
+        gc.set_threshold(*threshold)
