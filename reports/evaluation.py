@@ -126,7 +126,9 @@ def evaluation_view(evaluation: Evaluation, metrics: Sequence[Metric], *, log: b
     if evaluation.workloads:
         parts.append(workloads_listing(evaluation, metrics))
     if evaluation.host:
-        host = " · ".join(f"{key} {value}" for key, value in evaluation.host.items())
+        # The sandbox's layers are many and mostly the same; what says more must not be cut with them.
+        facts = sorted(evaluation.host.items(), key=lambda fact: fact[0].startswith("sandbox "))
+        host = " · ".join(f"{key} {value}" for key, value in facts)
         parts.append(Text(f"host: {one_line(host, limit=400)}", style="dim"))
     if log and evaluation.log.strip():
         lines = visible(evaluation.log[-8000:]).strip().split("\n")

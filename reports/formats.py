@@ -108,7 +108,7 @@ class Listing:
             return
         cells = {column.path: [column.show(column.value(row)) for row in self.rows] for column in self.columns}
         kept = _fitting(self.columns, cells, options.max_width)
-        fixed = sum(_width(column, cells) + _GAP for column in kept if not column.flexible)
+        shares = _shares(kept, cells, options.max_width)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
         for column in kept:
             table.add_column(
@@ -116,8 +116,8 @@ class Listing:
                 justify="right" if column.numeric else "left",
                 no_wrap=True,
                 overflow="ellipsis",
-                # Free text gives way first; else rich would cut figures too.
-                max_width=max(8, options.max_width - fixed) if column.flexible else None,
+                # Free text gives way first; else rich would cut names and figures too.
+                max_width=shares.get(column.path),
             )
         for index in range(len(self.rows)):
             table.add_row(*(Text(cells[column.path][index]) for column in kept))
@@ -140,6 +140,19 @@ def _fitting(columns: Sequence[Column], cells: Mapping[tuple[str, ...], Sequence
         # Of equals the rightmost goes first.
         kept.remove(max(reversed(optional), key=lambda column: column.priority))
     return kept
+
+
+def _shares(
+    kept: Sequence[Column], cells: Mapping[tuple[str, ...], Sequence[str]], width: int
+) -> dict[tuple[str, ...], int]:
+    """Widths of the columns of free text: what the others leave, in equal parts but for those that need less."""
+    flexible = sorted((column for column in kept if column.flexible), key=lambda column: _width(column, cells))
+    room = width + _GAP - sum((0 if column.flexible else _width(column, cells)) + _GAP for column in kept)
+    shares: dict[tuple[str, ...], int] = {}
+    for left, column in zip(range(len(flexible), 0, -1), flexible, strict=True):
+        shares[column.path] = max(8, min(_width(column, cells), room // left))
+        room -= shares[column.path]
+    return shares
 
 
 def _width(column: Column, cells: Mapping[tuple[str, ...], Sequence[str]]) -> int:

@@ -58,13 +58,6 @@ REQUIRE_SANDBOX_OPTION = click.option(
     show_default=DEFAULT_TIER,
     help="Refuse to run programs in a sandbox weaker than this; evolve doctor says what there is.",
 )
-DEVICE_OPTION = click.option(
-    "--device",
-    type=click.Choice(DEVICES),
-    default=lambda: str(resolve({}, environment(), None)["device"]),
-    show_default="auto",
-    help="What kernels are judged on; without a GPU they are checked and compiled, and get no score.",
-)
 FORMAT_OPTION = click.option(
     "--format",
     "fmt",

@@ -74,3 +74,21 @@ def test_without_workloads_or_log_there_is_only_the_verdict(fail: Any, metrics: 
     assert plain_text(evaluation_view(fail(Outcome.REJECTED, reason="imports os"), metrics)) == (
         "rejected (train block 0, 0.0s): imports os\n"
     )
+
+
+def test_a_gpu_and_its_noise_are_told_before_the_layers_of_the_sandbox(measure: Any, metrics: Any) -> None:
+    layers = {f"sandbox layer {number}": "enforced" for number in range(30)}
+    host = {"cpu": "a processor", **layers, "gpu": "H200", "A/A noise floor": "at most 1 %"}
+    shown = plain_text(evaluation_view(replace(measure([10.0]), host=host), metrics), 1000)
+    assert "cpu a processor · gpu H200 · A/A noise floor at most 1 % · sandbox layer 0 enforced" in shown
+
+
+def test_what_is_only_correct_shows_no_shares(measure: Any, metrics: Any) -> None:
+    scored, none = measure([0.0]), dict.fromkeys(("score", "stderr", "low", "high"))
+    found = replace(scored, outcome=Outcome.CORRECT, reason="speed was not judged", **none)
+    shown = plain_text(evaluation_view(found, metrics), 160)
+    assert shown.startswith("correct (")
+    assert "speed was not judged" in shown
+    assert "runtime ↓" in shown
+    assert "share" not in shown
+    assert "objective" not in shown

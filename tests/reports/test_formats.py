@@ -127,3 +127,18 @@ def test_json_knows_enums_dates_and_infinities() -> None:
         "list": {"x": [3]},
     }
     assert "\n" not in to_json(value, indent=None)
+
+
+@pytest.mark.parametrize("width", [70, 80, 130])
+def test_two_long_texts_share_the_room_and_leave_names_whole(width: int) -> None:
+    columns = (
+        Column(title="name", path=("name",), numeric=False),
+        Column(title="first", path=("first",), numeric=False, flexible=True),
+        Column(title="second", path=("second",), numeric=False, flexible=True, priority=1),
+    )
+    rows = [{"name": "moe_combine", "first": "a" * 90, "second": "b" * 90}, {"name": "x", "first": "y", "second": "z"}]
+    lines = plain_text(render(rows, columns, "table"), width).splitlines()
+    assert max(map(len, lines)) <= width
+    (row,) = [line for line in lines if "moe_combine" in line]
+    assert row.count("a") > 20
+    assert row.count("b") > 20
