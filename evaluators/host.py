@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 from collections.abc import Mapping
@@ -50,6 +51,20 @@ def uses_gpu(device: str) -> bool:
             "compiles them, without any score; see evolve doctor and CUDA_VISIBLE_DEVICES"
         )
     return device != "cpu" and count > 0
+
+
+def require_kernel_libraries() -> None:
+    """Refuse to judge kernels without torch and Triton; without importing them.
+
+    Raises:
+        EvaluatorError: one of them is not installed.
+    """
+    missing = [name for name in ("torch", "triton") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EvaluatorError(
+            f"kernels take torch and Triton, and here is no {' and no '.join(missing)}\n"
+            "hint: pip install 'evolve-adrs[kernels]'"
+        )
 
 
 def describe_host(layers: Mapping[str, str]) -> dict[str, str]:

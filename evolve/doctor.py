@@ -216,9 +216,13 @@ def _gpu() -> Finding:
         "import torch; names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]; "
         "assert int(torch.ones(42, device='cuda').sum()) == 42; print(', '.join(names))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=GPU_SECONDS, check=False
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=GPU_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        hint = "it may hang with other work: see nvidia-smi"
+        return Finding(part="GPU", state=State.MISSING, detail=f"no answer within {GPU_SECONDS} s", hint=hint)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         hint = "torch must be a CUDA build that suits the driver; see CUDA_VISIBLE_DEVICES"

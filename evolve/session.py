@@ -15,7 +15,7 @@ from typing import Any
 
 from db.archive import Archive
 from db.records import NewRun, Purpose, RunRecord, RunStatus
-from evaluators.host import usable_cpus, uses_gpu, visible_gpus
+from evaluators.host import require_kernel_libraries, usable_cpus, uses_gpu, visible_gpus
 from evaluators.problem import Problem, ProblemError
 from evaluators.program import normalised_digest
 from evaluators.registry import load_problem
@@ -171,14 +171,18 @@ def check_device(problem: Problem, device: str) -> None:
 
     Raises:
         ConfigError: kernels are searched for by their time on a GPU, and there is none, or it is not wanted.
+        EvaluatorError: torch or Triton is not installed.
     """
     facts = problem.declaration
-    if facts.kernel and not uses_gpu(device):
+    if not facts.kernel:
+        return
+    if not uses_gpu(device):
         raise ConfigError(
             f"problem {facts.name} is scored by time on a GPU, and "
             + ("--device cpu does without one" if device == "cpu" else "none is visible here")
             + f"\nhint: without a GPU, evolve score {facts.name} FILE checks that a kernel is right and compiles it"
         )
+    require_kernel_libraries()
 
 
 def _workers(problem: Problem) -> int:

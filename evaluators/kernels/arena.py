@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from evaluators.arena import Arena, Entrance, Terms
-from evaluators.host import describe_host, uses_gpu
+from evaluators.host import describe_host, require_kernel_libraries, uses_gpu
 from evaluators.kernels.gpu.client import Gpu, Measurement, Request
 from evaluators.kernels.guest import KernelGuest, Prepared, ReplayedGuest, resources
-from evaluators.kernels.interpreting import Interpreter, check_on_cpu
+from evaluators.kernels.interpreting import MOST_ROWS, Interpreter, check_on_cpu
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.problem import NOMINAL_GAP, KernelProblem
 from evaluators.kernels.recording import Recorder, empty_recording
@@ -33,15 +33,16 @@ KEPT_RECORDINGS = 64
 KERNEL_PLAN = Plan(fewest_rounds=8, most_rounds=32, most_seconds=0.25, half_width=0.012)
 """How long a kernel is timed in each seating; see `evaluators.timing.pooled`."""
 
-BLIND_TO = "speed, and arithmetic in bf16 (the interpreter was fed fp32)"
+BLIND_TO = f"speed, races, calls of more than {MOST_ROWS} rows, and arithmetic in bf16 (the interpreter was fed fp32)"
 
 
 def kernel_arena(terms: Terms, device: str) -> Arena:
     """The arena for the device that was asked for.
 
     Raises:
-        EvaluatorError: there is no such device here.
+        EvaluatorError: there is no such device here, or the libraries are not.
     """
+    require_kernel_libraries()
     return GpuArena(terms) if uses_gpu(device) else CpuArena(terms)
 
 
@@ -203,6 +204,8 @@ class InterpretedGuest(KernelGuest):
         judge: gives what there is to say of it on a workload.
         off: names of checks that an audit has switched off.
     """
+
+    is_clocked = False
 
     def __init__(self, judge: Callable[[KernelWorkload], Measured], off: frozenset[str]) -> None:
         super().__init__(off)

@@ -64,6 +64,9 @@ def prepare(workloads: Sequence[KernelWorkload], record: Callable[[Sequence[Call
 class KernelGuest(CheckedGuest):
     """A candidate module for as long as one workload lasts."""
 
+    is_clocked = True
+    """Whether `measure` tells a time."""
+
     def ask(self, arguments: Arguments, timeout_seconds: float) -> tuple[object, float]:
         """A module is not called with data.
 

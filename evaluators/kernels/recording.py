@@ -14,10 +14,11 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from evaluators.host import require_kernel_libraries
 from evaluators.kernels.forms import Call, Form
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.reading import PlanLimits, read_recording
-from evaluators.model import EvaluatorError, Outcome
+from evaluators.model import Outcome
 from evaluators.problem import RefusedError
 from sandbox import Ending, Execution, Limits, Sandbox, Value
 
@@ -189,11 +190,10 @@ def empty_recording(recorder: Recorder) -> Recording:
 
 def _assemblers() -> tuple[str, ...]:
     """The assemblers that Triton brings along."""
+    require_kernel_libraries()
     found = importlib.util.find_spec("triton")
-    if found is None or not found.submodule_search_locations or importlib.util.find_spec("torch") is None:
-        raise EvaluatorError(
-            "recording kernels takes torch and Triton, which are not here\nhint: pip install 'evolve-adrs[kernels]'"
-        )
+    assert found is not None
+    assert found.submodule_search_locations
     folder = Path(found.submodule_search_locations[0]) / "backends" / "nvidia" / "bin"
     return tuple(str(folder / name) for name in _ASSEMBLERS if (folder / name).exists())
 

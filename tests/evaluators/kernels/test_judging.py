@@ -38,6 +38,7 @@ def test_a_right_kernel_is_correct_and_has_no_score(court: tuple[Judge, Block, s
     assert (found.outcome, found.score) == (Outcome.CORRECT, None), found.reason
     assert "speed" in found.reason
     assert "bf16" in found.reason
+    assert "rows" in found.reason
     assert found.metrics["registers"] > 0
     assert found.metrics["launches"] >= 1
     assert "time_us" not in found.metrics
