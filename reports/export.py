@@ -50,7 +50,8 @@ class Package:
         usage: a short example in Python, shown in the README.
         scale: what 0 and 100 mean.
         metrics: the problem's declared metrics.
-        test_source: a pytest file that imports the module by name and needs numpy and pytest only.
+        needs: what the module, its test and its benchmark import beside pytest, as pip names it.
+        test_source: a pytest file that imports the module by name, and beside it only what is needed.
         benchmark_source: a script that times the module and compares it, by the same rule.
         reproduce: commands that measure the program again, one a line.
     """
@@ -61,6 +62,7 @@ class Package:
     usage: str
     scale: str
     metrics: Sequence[Metric]
+    needs: Sequence[str]
     test_source: str
     benchmark_source: str
     reproduce: Sequence[str] = field(default=())
@@ -214,7 +216,7 @@ def _readme(origin: _Origin, package: Package) -> str:
         "## Use",
         f"```python\n{package.usage.strip()}\n```",
         "## Check",
-        f"```\npip install numpy pytest\npytest test_{package.name}.py\npython benchmark.py\n```",
+        f"```\npip install {' '.join(package.needs)} pytest\npytest test_{package.name}.py\npython benchmark.py\n```",
         "## Reproduce",
         f"```\n{reproduce}\n```" if reproduce else "",
         f"`{PROVENANCE}` holds every evaluation with its intervals, the host, the configuration and the "

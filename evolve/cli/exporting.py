@@ -55,10 +55,11 @@ def export(candidate: str, run_name: str | None, db: str, form: str, output: str
             usage=texts.usage,
             scale=scale_text(facts.baseline, facts.reference),
             metrics=facts.metrics,
+            needs=("torch", "triton") if facts.kernel else ("numpy",),
             test_source=texts.test,
             benchmark_source=texts.benchmark,
             reproduce=(
-                "pip install -c constraints.txt -e .",
+                "pip install -c constraints.txt -e " + ("'.[kernels]'" if facts.kernel else "."),
                 f"evolve score {facts.name} {module}.py --workload {run.config['workload']}  # public workloads",
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +14,22 @@ from db.archive import Archive
 from db.records import NewCandidate, NewRun, Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
 
-SEED = Path(__file__).parents[2] / "seeds" / "eplb" / "threshold.py"
+SEEDS = Path(__file__).parents[2] / "seeds"
+SEED = SEEDS / "eplb" / "threshold.py"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    keep(tmp_path, "eplb", SEED)
+    return tmp_path
+
+
+def keep(tmp_path: Path, problem: str, seed: Path) -> None:
+    """An archive with one seed of a problem in it."""
     with Archive.open(str(tmp_path / "evolve.db"), create=True) as archive:
-        config = {"problem": "eplb", "workload": "generated"}
-        run = archive.create_run(NewRun(name="r", problem="eplb", digest="d", config=config, secret=b"s" * 32))
-        candidate = NewCandidate(number=0, source=SEED.read_text(), digest="x", proposer="seed", operator="threshold")
+        config = {"problem": problem, "workload": "generated"}
+        run = archive.create_run(NewRun(name="r", problem=problem, digest="d", config=config, secret=b"s" * 32))
+        candidate = NewCandidate(number=0, source=seed.read_text(), digest="x", proposer="seed", operator=seed.stem)
         key = archive.register(run.id, candidate, Planned(number=0, purpose=Purpose.SEARCH, split=Split.TRAIN, block=0))
         result = WorkloadResult(
             name="w",
@@ -36,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
         archive.record(
             key,
             Evaluation(
-                problem="eplb",
+                problem=problem,
                 split=Split.TRAIN,
                 block=0,
                 digest="d",
@@ -51,7 +59,6 @@ def folder(tmp_path: Path) -> Path:
             ),
         )
         archive.set_best(run.id, 0, Split.TRAIN)
-    return tmp_path
 
 
 def evolve(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -74,6 +81,33 @@ def test_the_exported_module_stands_alone_and_passes_its_own_test(folder: Path) 
     assert b"s".hex() * 32 not in json.dumps(provenance)
     assert "eplb_policy" in (out / "README.md").read_text()
     assert "MODULE" not in (out / "benchmark.py").read_text()
+
+
+@pytest.mark.parametrize("problem", ["topk_gating", "moe_combine"])
+def test_a_kernel_is_exported_with_what_it_takes_to_check_it(tmp_path: Path, problem: str) -> None:
+    keep(tmp_path, problem, SEEDS / problem / "decent.py")
+    done = evolve(tmp_path, "export", "best", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "pip install torch triton pytest" in readme
+    assert "-e '.[kernels]'" in readme
+    for name in (f"test_{problem}_policy.py", "benchmark.py"):
+        text = (tmp_path / "out" / name).read_text()
+        assert f"from {problem}_policy import {problem}" in text
+        compile(text, name, "exec")
+    pytest.importorskip("torch", reason="kernels need the extra 'kernels'")
+    # Without a GPU the test says why it checks nothing.
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", f"test_{problem}_policy.py"],
+        cwd=tmp_path / "out",
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert tested.returncode == 0, tested.stdout
+    assert "needs a CUDA GPU" in tested.stdout
 
 
 def test_an_existing_folder_is_left_alone_unless_forced(folder: Path) -> None:

@@ -36,6 +36,7 @@ def package(metrics: Any) -> Package:
         usage="from eplb_policy import plan\nplan()",
         scale="0 = deepseek, 100 = next window",
         metrics=metrics,
+        needs=("numpy", "scipy"),
         test_source=TEST_SOURCE,
         benchmark_source="import eplb_policy\n\nprint(eplb_policy.plan())\n",
         reproduce=("evolve score eplb eplb_policy.py",),
@@ -100,6 +101,7 @@ def test_provenance(small: Any, package: Package, tmp_path: Path) -> None:
 def test_the_readme_has_the_figures(small: Any, package: Package, tmp_path: Path) -> None:
     export_module(small.archive, small.run, 4, package, tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
+    assert "pip install numpy scipy pytest" in text
     assert "| hidden | 52.0 ± 2.8 | 3 |" in text
     assert "runtime 12.5 ms" in text
     assert "from eplb_policy import plan" in text
