@@ -56,7 +56,7 @@ def test_a_gpu_that_is_asked_for_has_to_be_there(monkeypatch: pytest.MonkeyPatch
 
 def test_libraries_that_are_missing_are_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = importlib.util.find_spec
-    monkeypatch.setattr(host.importlib.util, "find_spec", lambda name: None if name == "triton" else installed(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "triton" else installed(name))
     with pytest.raises(EvaluatorError, match=re.escape("evolve-adrs[kernels]")) as missing:
         host.require_kernel_libraries()
     assert "no triton" in str(missing.value)

@@ -29,7 +29,6 @@ from evaluators.kernels.gpu.protocol import (
 )
 from evaluators.model import EvaluatorError, Outcome
 from evaluators.problem import RefusedError
-from evaluators.timing import Timing
 
 __all__ = ["Column", "Gpu", "Measurement", "Request"]
 
@@ -170,20 +169,6 @@ class Gpu:
             EvaluatorError: the judge or the baseline fails.
         """
         return cast(Measurement, self._ask(Order(job=Job.MEASURE, request=request), timeout_seconds))
-
-    def noise(self, request: Request, timeout_seconds: float) -> Timing:
-        """The baseline against itself (A/A).
-
-        Raises:
-            EvaluatorError: it fails.
-        """
-        try:
-            return self.measure(replace(request, candidate=request.baseline), timeout_seconds).timing
-        except RefusedError as error:
-            raise EvaluatorError(
-                f"{request.workload.name}: the baseline fails ({error.outcome.value}: {error.reason}); mend the seed "
-                "or the task"
-            ) from error
 
     def needed_launches(self, request: Request, timeout_seconds: float) -> tuple[int, ...]:
         """Positions of the launches of the timed call without which its outputs are no longer right.

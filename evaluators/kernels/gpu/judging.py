@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluators.kernels.floor import roofline_seconds
+from evaluators.kernels.floor import floor_seconds, roofline_seconds
 from evaluators.kernels.gpu.clocked import Draw, Sampler, plan_for
 from evaluators.kernels.gpu.correct import run_candidate
 from evaluators.kernels.gpu.match import Bench, Match, probe
@@ -32,6 +32,7 @@ SEATING_SPREAD = 0.05
 """Taken for the error of one seating alone, in log2, which is enough for the hopeless."""
 
 PAD_BYTES = 64 << 20
+"""At most so much is held while seats are taken, so that each takes other places."""
 
 SHORT_NOTE = "shorter than 20 us: more rounds were played"
 
@@ -54,8 +55,7 @@ def measure(bench: Bench, request: Request) -> Measurement:
         timings: list[Timing] = []
         plan = request.plan
         for _ in range(SEATINGS):
-            # Held while the seats are taken: the allocator would else give every seating the same places.
-            pad = torch.empty(int(match.rng.integers(1, PAD_BYTES)), dtype=torch.uint8, device=bench.device.name)
+            pad = _pad(match)
             baseline = match.trusted_seat(match.trusted_kernels(request.baseline), sets, sampler)
             candidate = match.candidate_seat(match.candidate_kernels(), sets, sampler)
             del pad
@@ -113,8 +113,10 @@ def _column_timing(
     match: Match, function: Callable[[Case, Tensors], Sequence[Tensor]], sets: list[Arguments], sampler: Sampler
 ) -> Timing:
     """One seating of a library's function beside the baseline."""
+    pad = _pad(match)
     graphs = [_captured(function, match.timed, arguments) for arguments in sets]
     baseline = match.trusted_seat(match.trusted_kernels(match.request.baseline), sets, sampler)
+    del pad
 
     def sample(draw: Draw) -> float:
         sets[draw.place].refresh(draw.contents)
@@ -124,6 +126,11 @@ def _column_timing(
     draw = match.draws(sets)
     plan = plan_for(match.request.plan, probe(players, draw(-1)))
     return compare(players, draw, match.rng, plan)
+
+
+def _pad(match: Match) -> Tensor:
+    """To be held while seats are taken: the allocator would else give every seating the same places."""
+    return torch.empty(int(match.rng.integers(1, PAD_BYTES)), dtype=torch.uint8, device=match.bench.device.name)
 
 
 def _match(bench: Bench, request: Request, stack: ExitStack) -> Match:
@@ -146,13 +153,12 @@ def _measurement(match: Match, timing: Timing, kernels: Kernels, notes: tuple[st
     used = [kernels.loaded[launch.kernel] for launch in launches]
     # The least of all draws that were looked at, so that the floor is one for each of them.
     least = min(match.traffics, key=lambda traffic: roofline_seconds(traffic, facts))
-    roofline = roofline_seconds(least, facts)
     sm_mhz, memory_mhz = match.bench.clocks.mhz()
     return Measurement(
         timing=timing,
-        floor_seconds=max(roofline, timing.channel_seconds),
+        floor_seconds=floor_seconds(least, facts, timing.channel_seconds),
         empty_seconds=timing.channel_seconds,
-        roofline_seconds=roofline,
+        roofline_seconds=roofline_seconds(least, facts),
         bandwidth=(least.read_bytes + least.written_bytes) / timing.seconds,
         flops=least.flops / timing.seconds,
         registers=max((kernel.registers for kernel in used), default=0),
