@@ -85,6 +85,22 @@ def test_a_parent_is_shown_with_interval_lead_and_its_worst_workloads_first(evol
     assert brief.told == 5
 
 
+def test_metrics_are_told_by_kind_where_the_problem_wants_it_and_all_workloads_have_them() -> None:
+    problem = load_problem(TRIVIAL)
+    facts = dataclasses.replace(problem.declaration, shown_by_kind=("call_ms", "unknown"))
+    problem.declaration = facts  # type: ignore[misc]
+    made = Evolution(problem, Steering({"adaptive": Adaptive()}), seed=0, known=lambda digest: None)
+    ask = made.ask()
+    assert ask is not None
+    assert ask.candidate is not None
+    found = verdict(ask.planned, 40.0, 20.0)
+    times = {"a/0": 1.0, "a/1": 3.0, "b/0": 5.0, "b/1": 7.0}
+    workloads = tuple(dataclasses.replace(r, metrics={"call_ms": times[r.name]}) for r in found.workloads)
+    made.tell(ask.candidate, ask.planned, dataclasses.replace(found, workloads=workloads))
+    parent = made.brief(selection(ask.planned.number)).parent
+    assert {w.kind: w.metrics for w in parent.workloads} == {"a": {"call_ms": 2.0}, "b": {"call_ms": 6.0}}
+
+
 def test_the_best_is_not_shown_twice(evolution: Evolution) -> None:
     assert evolution.brief(selection(0)).best is None
     assert evolution.brief(selection(2, 0)).best is None

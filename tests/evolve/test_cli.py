@@ -17,6 +17,7 @@ from db.archive import Archive
 
 TRIVIAL = str(Path(__file__).parents[2] / "bench" / "trivial")
 SEEDS = Path(__file__).parents[2] / "seeds" / "eplb"
+KERNEL = Path(__file__).parents[2] / "seeds" / "topk_gating" / "decent.py"
 RUN = ["run", TRIVIAL, "--pool", "serial", "--workload", "2", "--seed", "3", "--clock", "counting"]
 
 
@@ -345,6 +346,23 @@ def test_doctor_tests_the_parts(tmp_path: Path) -> None:
     found = {row["part"]: row["state"] for row in json.loads(done.stdout)}
     assert found["sandbox"] == found["ray"] == found["database"] == "works"
     assert {"kernels", "GPU"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("run", "topk_gating"), 2, "scored by time on a GPU"),
+        (("run", "moe_combine", "--device", "cpu"), 2, "--device cpu does without one"),
+        (("score", "topk_gating", str(KERNEL), "--device", "cuda"), 1, "--device cpu checks"),
+    ],
+)
+def test_without_a_gpu_kernels_are_refused_in_one_clear_error(
+    tmp_path: Path, words: tuple[str, ...], status: int, told: str
+) -> None:
+    done = evolve(tmp_path, *words, CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == status, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_no_ray_is_one_clear_error(tmp_path: Path) -> None:

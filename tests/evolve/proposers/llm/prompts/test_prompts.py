@@ -165,6 +165,14 @@ def test_the_smallest_brief(brief: Brief) -> None:
     ]
 
 
+def test_metrics_of_a_kind_stand_behind_its_score(brief: Brief) -> None:
+    small, large = brief.parent.workloads
+    told = (replace(small, metrics={"pack_ms": 3.0, "boxes": 17.25}), large)
+    user = propose_prompt(replace(brief, parent=replace(brief.parent, workloads=told)), Kind.EDIT).user
+    assert "(best of all programs: 30.0 points); `boxes` 17.25, `pack_ms` 3 ms\n" in user
+    assert '"few large": 70.1 points\n' in user
+
+
 def test_an_unknown_interval_is_called_so(brief: Brief) -> None:
     single = Estimate(mean=4.0, stderr=float("inf"), n=1, low=float("-inf"), high=float("inf"))
     user = propose_prompt(replace(brief, parent=replace(brief.parent, train=single, lead=single)), Kind.EDIT).user
