@@ -192,24 +192,31 @@ def compare(
                 return timing
 
 
-def pooled(timings: Sequence[Timing]) -> Timing:
+def pooled(timings: Sequence[Timing], *, spread: float | None = None) -> Timing:
     """One figure of several comparisons of the same two programs, each with both seated anew in memory.
 
     Where code and buffers come to lie favours one of two equal programs by more than the noise of its calls, and no
     number of calls shows that; the spread between seatings does. So the interval is the wider one of Student's t over
     seatings and of their own errors together.
 
+    Args:
+        timings: one for each seating, at least one.
+        spread: standard deviation of log2(ratio) over seatings, where it is known better than by these few; None where
+            they must tell it themselves.
+
     Raises:
-        ValueError: there is none.
+        ValueError: there are too few.
     """
-    if len(timings) < 2:
-        (timing,) = timings
-        return timing
     gains = [timing.gain.mean for timing in timings]
     count, gain = len(gains), fmean(gains)
     within = math.sqrt(sum(timing.stderr**2 for timing in timings)) / count
     normal = t_quantile(1_000_000)
-    half = max(t_quantile(count - 1) * stdev(gains) / math.sqrt(count), normal * within)
+    if spread is not None:
+        half = normal * math.hypot(within, spread / math.sqrt(count))
+    elif count < 2:
+        raise ValueError("one seating does not tell how far seatings lie apart; give the spread")
+    else:
+        half = max(t_quantile(count - 1) * stdev(gains) / math.sqrt(count), normal * within)
     seconds = geometric_mean(timing.seconds for timing in timings)
     return Timing(
         ratio=2**gain,

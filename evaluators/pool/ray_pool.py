@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,23 @@ from evaluators.serial import KEPT_BLOCKS
 from evaluators.tasks import Finished, PoolError, Task, WorkerSpec, slots_of
 
 START_SECONDS = 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Preparing:
+    """A program in the hands of a recorder.
+
+    Args:
+        task: whose it is.
+        index: which recorder.
+        block: reference to the block.
+        prepared: reference to what comes of it.
+    """
+
+    task: Task
+    index: int
+    block: Any
+    prepared: Any
 
 
 class RayPool:
@@ -41,7 +59,7 @@ class RayPool:
         if not gpus:
             _check_cpus(spec, workers, len(cpus))
         self._home = tempfile.TemporaryDirectory(prefix="evolve-ray-")
-        self._preparing: dict[Any, tuple[Task, int, Any]] = {}
+        self._preparing: dict[Any, _Preparing] = {}
         self._running: dict[Any, tuple[Task, int, Any]] = {}
         self._failed: deque[Finished] = deque()
         self._blocks: OrderedDict[tuple[Split, int], Any] = OrderedDict()
@@ -90,7 +108,8 @@ class RayPool:
             self._judge(task, block)
             return
         index = _idlest(self._preparing_load)
-        self._preparing[self._preparers[index].prepare.remote(task, block)] = (task, index, block)
+        prepared, made = self._preparers[index].prepare.options(num_returns=2).remote(task, block)
+        self._preparing[made] = _Preparing(task=task, index=index, block=block, prepared=prepared)
 
     def next_finished(self, timeout_seconds: float) -> Finished | None:
         """See `evaluators.tasks.EvaluationPool`."""
@@ -104,15 +123,24 @@ class RayPool:
                 return None
             if done[0] in self._running:
                 return self._finished(done[0])
-            task, index, block = self._preparing.pop(done[0])
-            self._preparing_load[index] -= 1
-            self._judge(task, block, done[0])
+            self._pass_on(done[0])
         return self._failed.popleft()
 
     def close(self) -> None:
         """See `evaluators.tasks.EvaluationPool`."""
         ray.shutdown()
         self._home.cleanup()
+
+    def _pass_on(self, made: Any) -> None:
+        """Give a judge what was prepared; a worker that died preparing it has taken no block with it."""
+        waiting = self._preparing.pop(made)
+        self._preparing_load[waiting.index] -= 1
+        try:
+            ray.get(made)
+        except ray.exceptions.RayError as error:
+            self._failed.append(Finished(key=waiting.task.key, failure=root_cause(error)))
+        else:
+            self._judge(waiting.task, waiting.block, waiting.prepared)
 
     def _judge(self, task: Task, block: Any, prepared: Any = None) -> None:
         index = _idlest(self._load)

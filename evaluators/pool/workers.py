@@ -74,17 +74,21 @@ class PreparingWorker:
         self._problem = load_problem(spec.problem, spec.workload)
         self._recorder = cast(Target, target).recorder(cpu)
 
-    def prepare(self, task: Task, block: Block) -> object:
-        """Record a program on a block's shapes; our own failures come back as text."""
+    def prepare(self, task: Task, block: Block) -> tuple[object, None]:
+        """Record a program on a block's shapes, for a judge; our own failures come back as text.
+
+        The driver fetches the second alone, to see that there is a first.
+        """
         from evaluators.kernels.guest import prepare  # noqa: PLC0415
 
         facts = self._problem.declaration
         if screen_by(facts, task.source) is not None:
-            return None  # the judge says so too, and why
+            return None, None  # the judge says so too, and why
         workloads: Any = [standard.workload for standard in block.standards]
-        return _ours_as_text(
+        found = _ours_as_text(
             lambda: prepare(workloads, lambda calls: self._recorder.record(task.source, facts.entry, calls))
         )
+        return found, None
 
     def pid(self) -> int:
         """This worker's process id, once its sandbox is warm."""

@@ -376,10 +376,12 @@ class TestPooled:
             ceiling=1.0,
         )
 
-    def test_one_seating_is_itself(self) -> None:
-        assert pooled([self.timing(0.3)]) == self.timing(0.3)
-        with pytest.raises(ValueError, match="unpack"):
-            pooled([])
+    def test_one_seating_needs_a_spread_from_elsewhere(self) -> None:
+        with pytest.raises(ValueError, match="give the spread"):
+            pooled([self.timing(0.3)])
+        found = pooled([self.timing(0.3)], spread=0.05)
+        assert found.stderr == pytest.approx(math.hypot(0.005, 0.05))
+        assert found.gain.high == pytest.approx(0.3 + 1.96 * found.stderr, rel=1e-3)
 
     def test_the_spread_between_seatings_counts_where_it_is_larger(self) -> None:
         found = pooled([self.timing(gain) for gain in (-0.04, 0.0, 0.0, 0.04)])

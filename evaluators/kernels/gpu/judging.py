@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,7 +27,7 @@ SEATINGS = 4
 4 us, and by less than 1 % above 20 us, for as long as they stay where they are."""
 
 SEATING_SPREAD = 0.05
-"""Taken for the error of one seating alone, in log2, which is enough for the hopeless."""
+"""Taken for the spread of seatings, in log2, where the hopeless do not get all of them."""
 
 PAD_BYTES = 64 << 20
 """At most so much is held while seats are taken, so that each takes other places."""
@@ -68,9 +66,7 @@ def measure(bench: Bench, request: Request) -> Measurement:
             match.cross_check(candidate, baseline, timings[-1])
             if is_hopeless(timings[-1], plan, spare=SEATING_SPREAD):
                 break
-        timing = pooled(timings)
-        if len(timings) == 1:
-            timing = replace(timing, stderr=math.hypot(timing.stderr, SEATING_SPREAD))
+        timing = pooled(timings, spread=None if len(timings) == SEATINGS else SEATING_SPREAD)
         return _measurement(match, timing, ours, (SHORT_NOTE,) if plan != request.plan else ())
 
 

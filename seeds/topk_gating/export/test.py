@@ -29,7 +29,7 @@ def test_scores_and_experts_are_those_of_a_softmax(shape, kind):
     assert ids.dtype == torch.int32
     assert torch.equal(logits, kept)
     scores = torch.softmax(logits.double(), dim=1)
-    torch.testing.assert_close(weights.double(), torch.topk(scores, k, dim=1).values, rtol=3e-5, atol=1e-30)
-    torch.testing.assert_close(weights.double(), scores.gather(1, ids.long()), rtol=3e-5, atol=1e-30)
+    torch.testing.assert_close(weights.double(), torch.topk(scores, k, dim=1).values, rtol=1e-4, atol=1e-30)
+    torch.testing.assert_close(weights.double(), scores.gather(1, ids.long()), rtol=1e-4, atol=1e-30)
     ordered = ids.sort(dim=1).values
     assert bool((ordered[:, 1:] != ordered[:, :-1]).all())
