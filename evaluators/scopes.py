@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -108,6 +108,9 @@ class _Bound:
                     self.names.add(name)
                 case ast.MatchMapping(rest=str(name)):
                     self.names.add(name)
+                case ast.AnnAssign(target=ast.Name(), simple=0, value=None):
+                    self.collect([node.annotation])
+                    continue  # `(name): type` binds nothing, unlike `name: type`
             self._descend(node)
 
     def _descend(self, node: ast.AST) -> None:
@@ -117,7 +120,7 @@ class _Bound:
         elif isinstance(node, ast.Lambda):
             self.collect([*node.args.defaults, *node.args.kw_defaults])
         elif isinstance(node, _Comprehension):
-            self.collect(item.target for item in ast.walk(node) if isinstance(item, ast.NamedExpr))
+            self.collect(_named_within(node))
         else:
             self.collect(ast.iter_child_nodes(node))
 
@@ -220,6 +223,18 @@ class _Walk:
                 owner = scope
                 break
         self.sites.append(Site(node=node, attribute=attribute, index=index, name=name, scope=owner))
+
+
+def _named_within(node: ast.AST) -> Iterator[ast.expr]:
+    """Targets of the named expressions in a comprehension, which bind around it; those in a lambda bind within that."""
+    children: Iterable[ast.AST | None] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.Lambda):
+        children = [*node.args.defaults, *node.args.kw_defaults]
+    elif isinstance(node, ast.NamedExpr):
+        yield node.target
+    for child in children:
+        if child is not None:
+            yield from _named_within(child)
 
 
 def _evaluated_outside(node: Definition) -> list[ast.AST | None]:

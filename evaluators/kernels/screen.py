@@ -79,6 +79,8 @@ def _is_plain(target: ast.expr) -> bool:
 
 
 def _check_function(facts: Facts, function: ast.FunctionDef) -> None:
+    if getattr(function, "type_params", ()):  # since Python 3.12
+        raise ObjectionError(function, "has type parameters; leave them out")
     for given in check_decorators(facts, function):
         check_constant(facts, given)
     if function.name in facts.kernels:

@@ -7,6 +7,7 @@ import ast
 from evaluators.kernels.screen_facts import Facts, ObjectionError, parameter_names
 from evaluators.kernels.screen_names import DEVICE_BUILTINS, DEVICE_MEMBERS, DEVICE_PATHS, RESERVED
 from evaluators.kernels.screen_walk import Walker
+from evaluators.scopes import parameters_of
 
 
 def check_kernel(facts: Facts, function: ast.FunctionDef) -> None:
@@ -26,8 +27,8 @@ def check_kernel(facts: Facts, function: ast.FunctionDef) -> None:
 
 
 def _annotations(function: ast.FunctionDef) -> list[ast.expr]:
-    arguments = function.args
-    found = [argument.annotation for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    # Of starred parameters too: no compiler takes them, but Python computes their annotations when the module is loaded.
+    found = [argument.annotation for argument in parameters_of(function.args)]
     return [node for node in (*found, function.returns) if node is not None and not isinstance(node, ast.Constant)]
 
 

@@ -181,3 +181,7 @@ RESERVED = _words("""
     ptx_version sanitize_overflow sched4reg supported_fp8_dtypes warmup warp_size
 """)
 """Names that mean something to the compiler or the launcher, and so can be no parameter."""
+
+REFLECTION = frozenset({"delattr", "dir", "getattr", "hasattr", "memoryview", "setattr", "super", "type"})
+"""Python's own names that reach any attribute by a text: refused even as variables, so that all does not hang on who
+binds a name."""

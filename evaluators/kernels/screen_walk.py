@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from evaluators.kernels.screen_facts import Facts, ObjectionError, why_not
-from evaluators.kernels.screen_names import RESERVED
+from evaluators.kernels.screen_names import REFLECTION, RESERVED
 
 HINTS: Mapping[type[ast.AST], str] = {
     ast.ClassDef: "defines a class; write plain functions",
@@ -147,9 +147,11 @@ class Walker(ABC):
         return f"uses the attribute {name!r}, which is none of those that {self._place} may use"
 
     def _name(self, node: ast.Name) -> None:
+        name = node.id
+        if name in REFLECTION:
+            raise ObjectionError(node, f"uses Python's {name!r}, which {self._place} may not, even as a variable")
         if id(node) not in self.facts.unbound:
             return
-        name = node.id
         if name in self.facts.aliases:
             self._path(node, self.facts.aliases[name])
         elif name in self.facts.kernels or name in self.facts.functions or name in self.facts.constants:

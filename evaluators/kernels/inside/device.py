@@ -15,14 +15,17 @@ from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
 from triton.compiler import compiler
 from triton.runtime import autotuner
+from triton.runtime.jit import JITFunction
 
 from evaluators.kernels.inside.launches import Launcher, Launches
 from evaluators.kernels.inside.refusals import RefusalError
 from evaluators.kernels.inside.tensors import DEVICE, copying
+from evaluators.kernels.screen_names import RESERVED
 
 WARP_THREADS = 32
 MOST_THREADS = 1024
 TAKE_DATA = ("tensor", "as_tensor", "asarray")
+RUN = JITFunction.run
 Facts = Mapping[str, int | str]
 
 
@@ -121,6 +124,17 @@ class Driver(DriverBase):  # type: ignore[misc]
         return loaded, loaded, loaded.registers, 0, MOST_THREADS
 
 
+def _run(kernel: Any, *arguments: Any, grid: Any, warmup: bool, **keywords: Any) -> Any:
+    """Launch, unless a keyword is the compiler's own business: the screen does not see those that are computed."""
+    wrong = keywords.keys() & RESERVED
+    if wrong:
+        reason = (
+            f"launches with {min(wrong)!r}, which is the compiler's own business and cannot be replayed; leave it out"
+        )
+        raise RefusalError(reason)
+    return RUN(kernel, *arguments, grid=grid, warmup=warmup, **keywords)
+
+
 def _refuse_to_time(*arguments: object, **keywords: object) -> Any:
     raise RefusalError("use `# tune:` marks instead of several configurations; timing inside a candidate is impossible")
 
@@ -152,6 +166,7 @@ def pretend(architecture: int, facts: Facts, launches: Launches) -> None:
     triton.runtime.driver.set_active(Driver(architecture, facts, launches))
     compiler.max_shared_mem.cache_clear()
     autotuner.Autotuner._bench = _refuse_to_time
+    JITFunction.run = _run
     major, minor = divmod(architecture, 10)
     properties = SimpleNamespace(major=major, minor=minor, **facts)
     answers: dict[str, Any] = {

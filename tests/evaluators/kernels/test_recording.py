@@ -365,3 +365,15 @@ def test_the_reply_is_a_text_and_arrays(recorder: Recorder) -> None:
     assert [kernel["cubin"] for kernel in told["kernels"]] == [0]
     assert bytes(reply[1].data[:4]) == b"\x7fELF"
     assert len(reply) == 2
+
+
+@pytest.mark.parametrize("name", ["ptx_options", "ir_override", "extern_libs"])
+def test_options_of_the_compiler_that_the_screen_cannot_see(recorder: Recorder, name: str) -> None:
+    half = len(name) // 2
+    launch = f"copy_kernel[(1,)](x, y, n, BLOCK=256, **{{{name[:half]!r} + {name[half:]!r}: '-O0'}})"
+    assert f"launches with {name!r}" in refusal(recorder, launch).reason
+
+
+def test_options_of_the_compiler_by_heuristics(recorder: Recorder) -> None:
+    computed = "@triton.heuristics({'ptx_' + 'options': lambda arguments: '-O0'})\n@triton.jit"
+    assert "launches with 'ptx_options'" in refusal(recorder, source=COPY.replace("@triton.jit", computed)).reason

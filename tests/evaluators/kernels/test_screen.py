@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 
 import pytest
 
@@ -200,6 +201,9 @@ HOST_REFUSED = [
     ("options = {'ir_override': 'f'}", "the compiler's own business"),
     ("n = 'a'.format(x)", "'format'"),
     ("n = undefined", "is defined nowhere"),
+    ("[lambda: (open := 1) for _ in ()]; n = open", "Python's 'open'"),
+    ("(open): int; n = open", "Python's 'open'"),
+    ("getattr = 1; n = getattr", "even as a variable"),
     ("f = torch.empty_like.__wrapped__", "'__wrapped__'"),
 ]
 
@@ -253,6 +257,8 @@ TOP_REFUSED = [
     ("@triton.constexpr_function\ndef f(x):\n    return x", "a decorator other than"),
     ("@triton.heuristics({})\ndef f(x):\n    return x", "a decorator other than"),
     ("@triton.jit\ndef f(x, ptx_options):\n    pass", "means something to Triton"),
+    ("@triton.jit\ndef f(*x: open('f')):\n    pass", "Python's 'open'"),
+    ("@triton.jit\ndef f(**x: open('f')):\n    pass", "Python's 'open'"),
     ("@triton.jit\ndef f(x=open('f')):\n    pass", "Python's 'open'"),
     (
         "@triton.heuristics({'A': lambda a: open('f')})\n@triton.jit\ndef f(A: tl.constexpr):\n    pass",
@@ -263,6 +269,11 @@ TOP_REFUSED = [
     ("def f(n):\n    return torch.LongTensor([n])", "torch.LongTensor"),
     ("async def f():\n    pass", "does more at module level"),
 ]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters came with Python 3.12")
+def test_type_parameters() -> None:
+    assert "type parameters" in str(look(top="def f[T: open('f')](x):\n    return x"))
 
 
 @pytest.mark.parametrize(("text", "reason"), TOP_REFUSED)
