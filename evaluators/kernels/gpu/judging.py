@@ -57,7 +57,9 @@ def measure(bench: Bench, request: Request) -> Measurement:
             baseline = match.trusted_seat(match.trusted_kernels(request.baseline), sets, sampler)
             candidate = match.candidate_seat(match.candidate_kernels(), sets, sampler)
             del pad
-            players = Players(program=match.candidate_sample(candidate), baseline=baseline.sample, empty=empty)
+            players = Players(
+                program=match.candidate_sample(candidate), baseline=match.trusted_sample(baseline), empty=empty
+            )
             draw = match.draws(sets)
             bench.tell(Turn(candidate=True))
             seconds = probe(players, draw(-1))

@@ -22,7 +22,7 @@ from evaluators.kernels.gpu.clocked import (
 )
 from evaluators.kernels.gpu.clocks import Clocks
 from evaluators.kernels.gpu.correct import DRAWS, Bound, Checker, Device, run_candidate, run_trusted
-from evaluators.kernels.gpu.memory import Arguments, same_bits
+from evaluators.kernels.gpu.memory import NAN_BYTE, Arguments, same_bits
 from evaluators.kernels.gpu.protocol import CLOCK, GUARDS, Request, Turn
 from evaluators.kernels.gpu.replay import Graph, Kernels, Program
 from evaluators.kernels.plan import LaunchPlan, Recording
@@ -227,6 +227,17 @@ class Match:
             return Draw(place=number % len(sets), number=start + number, contents=contents)
 
         return draw
+
+    def trusted_sample(self, seat: Seat) -> Callable[[Draw], float]:
+        """Samples the baseline, and leaves none of its outputs behind: in every round the candidate meets one draw
+        after the baseline has, and nothing keeps a kernel from reading what lies beside its own buffers."""
+
+        def sample(draw: Draw) -> float:
+            seconds = seat.sample(draw)
+            seat.bounds[draw.place].program.slab.poison(NAN_BYTE)
+            return seconds
+
+        return sample
 
     def candidate_sample(self, seat: Seat) -> Callable[[Draw], float]:
         """Samples the candidate; some outputs are checked, and nothing says beforehand which."""

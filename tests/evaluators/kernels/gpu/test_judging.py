@@ -294,6 +294,28 @@ def test_a_program_that_goes_wrong_while_it_is_timed_is_refused(bench: Bench, dr
     assert found.samples_checked > 0
 
 
+def test_the_baselines_outputs_are_gone_before_the_candidate_runs(bench: Bench, driver: ActingDriver) -> None:
+    seen: list[Any] = []
+    stolen = 0
+
+    def victim(x: Any, y: Any) -> None:
+        _good(x, y)
+        seen.append(y)
+
+    def thief(x: Any, y: Any) -> None:
+        nonlocal stolen
+        if seen and seen[-1].shape == x.shape and seen[-1][0] == x[0] * 2 + 1:  # one item tells whether all are right
+            stolen += 1
+            y[:] = seen[-1]
+            return
+        _good(x, y)
+
+    driver.acts |= {"victim": victim, "thief": thief}
+    found = judging.measure(bench, _request("thief", baseline="victim"))
+    assert len(seen) > found.timing.n
+    assert stolen == 0
+
+
 def test_a_device_error_is_the_candidates_or_the_baselines(bench: Bench) -> None:
     with pytest.raises(CandidateError, match="CUDA_ERROR_ILLEGAL_ADDRESS") as failed:
         judging.measure(bench, _request("faulty"))
