@@ -27,7 +27,7 @@ def check_kernel(facts: Facts, function: ast.FunctionDef) -> None:
 
 
 def _annotations(function: ast.FunctionDef) -> list[ast.expr]:
-    # Of starred parameters too: no compiler takes them, but Python computes their annotations when the module is loaded.
+    # Of starred parameters too: no compiler takes them, but Python computes their annotations as it loads the module.
     found = [argument.annotation for argument in parameters_of(function.args)]
     return [node for node in (*found, function.returns) if node is not None and not isinstance(node, ast.Constant)]
 

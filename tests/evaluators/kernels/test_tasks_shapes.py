@@ -88,6 +88,16 @@ def test_edges_and_every_law_are_checked_in_every_block(task: TopkGating | MoeCo
     assert len(widths) >= 3
 
 
+@each_split
+@each_task
+def test_the_timed_size_is_checked_on_other_contents_than_the_timed(
+    task: TopkGating | MoeCombine, split: Split
+) -> None:
+    for workload in task.workloads(split, SEED):
+        laws = {case.law for case in workload.checked if case.call == workload.timed.call}
+        assert laws - {workload.timed.law}
+
+
 def test_gating_meets_experts_that_are_no_power_of_two_and_all_of_them_chosen() -> None:
     shapes = [c.call for w in TopkGating().workloads(Split.TRAIN, SEED) for c in w.checked]
     pairs = {(call.tensors["logits"].shape[1], int(call.scalars["k"])) for call in shapes}
