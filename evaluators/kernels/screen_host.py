@@ -156,11 +156,7 @@ def _check_state(facts: Facts, function: ast.FunctionDef) -> None:
     shared |= {*facts.functions, *facts.kernels}
     if not shared:
         return
-    while True:
-        more = {name for node in ast.walk(function) for name in _passed_on(node, shared)} - shared
-        if not more:
-            break
-        shared |= more
+    _spread(function, shared)
     for node in ast.walk(function):
         changed = _changed(node, shared)
         if changed:
@@ -178,24 +174,37 @@ def _is_mutable(value: ast.expr) -> bool:
     )
 
 
-def _passed_on(node: ast.AST, shared: set[str]) -> Iterator[str]:
-    """Names that come to stand for something shared, or for a part of it."""
+def _spread(function: ast.FunctionDef, shared: set[str]) -> None:
+    """Add the names that come to stand for something shared, or for a part of it; looks at every binding once."""
+    bindings = [binding for node in ast.walk(function) if (binding := _binding(node))]
+    by_source: dict[str, list[int]] = {}
+    for number, (_, value) in enumerate(bindings):
+        for name in _sources(value):
+            by_source.setdefault(name, []).append(number)
+    todo = list(shared)
+    while todo:
+        for number in by_source.pop(todo.pop(), ()):
+            for expression in bindings[number][0]:
+                new = {name.id for name in ast.walk(expression) if isinstance(name, ast.Name)} - shared
+                shared |= new
+                todo += new
+            bindings[number] = ([], bindings[number][1])
+
+
+def _binding(node: ast.AST) -> tuple[list[ast.expr], ast.expr] | None:
+    """What a node binds, and to what."""
     match node:
-        case ast.Assign(targets=targets, value=value) if _reaches(value, shared):
+        case ast.Assign(targets=targets, value=value):
             found: list[ast.expr] = targets
-        case ast.AnnAssign(target=target, value=ast.expr() as value) if _reaches(value, shared):
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
             found = [target]
-        case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value) if _reaches(
-            value, shared
-        ):
+        case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
             found = [target]
-        case ast.NamedExpr(target=target, value=value) if _reaches(value, shared):
+        case ast.NamedExpr(target=target, value=value):
             found = [target]
         case _:
-            return
-    for expression in found:
-        if isinstance(expression, ast.Name | ast.Tuple | ast.List):
-            yield from (name.id for name in ast.walk(expression) if isinstance(name, ast.Name))
+            return None
+    return [expression for expression in found if isinstance(expression, ast.Name | ast.Tuple | ast.List)], value
 
 
 def _changed(node: ast.AST, shared: set[str]) -> bool:
@@ -211,22 +220,33 @@ def _changed(node: ast.AST, shared: set[str]) -> bool:
 
 def _reaches(node: ast.expr, shared: set[str]) -> bool:
     """Whether the value may be something shared, or a part of it, rather than a new value."""
+    return any(name in shared for name in _sources(node))
+
+
+def _sources(node: ast.expr) -> Iterator[str]:
+    """Names whose value this may be, or a part of it, rather than a new value."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    for part in _parts(node):
+        yield from _sources(part)
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """Expressions whose value this may be, or a part of it."""
     match node:
-        case ast.Name(id=name):
-            return name in shared
         case (
             ast.Attribute(value=value)
             | ast.Subscript(value=value)
             | ast.Starred(value=value)
             | ast.NamedExpr(value=value)
         ):
-            return _reaches(value, shared)
-        case ast.Call(func=ast.Attribute(value=value, attr=name)):
-            return name != "copy" and _reaches(value, shared)
-        case ast.Call(func=ast.Name(id=name), args=arguments):
-            return name in _PASS_ON and any(_reaches(argument, shared) for argument in arguments)
+            return [value]
+        case ast.Call(func=ast.Attribute(value=value, attr=name)) if name != "copy":
+            return [value]
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in _PASS_ON:
+            return arguments
         case ast.IfExp(body=body, orelse=orelse):
-            return _reaches(body, shared) or _reaches(orelse, shared)
+            return [body, orelse]
         case ast.BoolOp(values=values) | ast.Tuple(elts=values) | ast.List(elts=values):
-            return any(_reaches(value, shared) for value in values)
-    return False
+            return values
+    return []

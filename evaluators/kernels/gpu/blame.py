@@ -74,4 +74,4 @@ def error_name(driver: Driver, error: BaseException) -> str:
         driver.synchronize()
     except CudaError as repeated:
         return repeated.name
-    return str(error).splitlines()[0]
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -53,7 +53,9 @@ class _Process:
     """
 
     def __init__(self, service: str, problem: str, workload: str, index: int) -> None:
-        self.candidates_turn = False
+        self._candidates_turn = False
+        self._turned = time.monotonic()
+        self._candidates_seconds = 0.0
         ours, theirs = Pipe()
         self._connection: Connection = ours
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
@@ -91,10 +93,25 @@ class _Process:
                 message = cast(Reply, self._connection.recv())
                 if not isinstance(message, Turn):
                     return message
-                self.candidates_turn = message.candidate
+                self._turn(candidate=message.candidate)
         except (EOFError, OSError) as error:
             raise EvaluatorError(f"the GPU judge process ended without a word; it printed:\n{self.tail()}") from error
         return None
+
+    def _turn(self, *, candidate: bool) -> None:
+        now = time.monotonic()
+        if self._candidates_turn:
+            self._candidates_seconds += now - self._turned
+        self._candidates_turn, self._turned = candidate, now
+
+    def is_candidates_fault(self, timeout_seconds: float) -> bool:
+        """Whether the candidate took half of the time for the last order: then it is not ours that there was none left.
+
+        Args:
+            timeout_seconds: that time.
+        """
+        self._turn(candidate=self._candidates_turn)
+        return self._candidates_seconds > timeout_seconds / 2
 
     def send(self, order: Order) -> None:
         """Send an order.
@@ -102,6 +119,8 @@ class _Process:
         Raises:
             EvaluatorError: the process is gone.
         """
+        self._turn(candidate=False)
+        self._candidates_seconds = 0.0
         try:
             self._connection.send(order)
         except OSError as error:
@@ -232,6 +251,7 @@ class Gpu:
         try:
             process.send(replace(order, request=_portable(order.request)))
             reply = process.receive(timeout_seconds)
+            is_candidates = process.is_candidates_fault(timeout_seconds)
         except BaseException:
             self.close()
             raise
@@ -245,7 +265,7 @@ class Gpu:
         name = order.request.workload.name
         if isinstance(reply, Broken):
             raise EvaluatorError(f"{name}: {reply.reason}")
-        if reply is None and process.candidates_turn:
+        if reply is None and is_candidates:
             raise RefusedError(Outcome.TIMEOUT, f"{name}: not done within {timeout_seconds:g} s on the GPU")
         raise EvaluatorError(f"{name}: the GPU judge process hangs with work of its own after {timeout_seconds:g} s")
 

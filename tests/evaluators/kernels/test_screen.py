@@ -423,3 +423,11 @@ def test_lists_leave_out_what_reaches_beyond_a_kernel() -> None:
     names = {path.rpartition(".")[2] for path in screen_names.DEVICE_PATHS} | screen_names.DEVICE_MEMBERS
     assert not {name for name in names for word in banned if name.startswith(word)}
     assert not {name for name in screen_names.DEVICE_MEMBERS | screen_names.HOST_MEMBERS if name.startswith("_")}
+
+
+def test_many_names_for_one_thing_are_followed_at_once() -> None:
+    names = [f"a{number}" for number in range(3000)]
+    backwards = "; ".join(f"{after} = {before}" for before, after in zip(names[-2::-1], names[:0:-1], strict=True))
+    said = look(host=f"{backwards}; a0 = SIZES; a2999[3] = 4")
+    assert said is not None
+    assert "changes what belongs to the module" in said

@@ -39,6 +39,10 @@ def measurement() -> Measurement:
 
 def answer(connection: Connection, problem: str, order: Order) -> Any:
     connection.send(Turn(candidate=problem != "hang of its own"))
+    if problem == "slow, then hang of its own":
+        time.sleep(1.5)
+        connection.send(Turn(candidate=False))
+        time.sleep(600)
     if problem.startswith("hang"):
         time.sleep(600)
     if problem == "die":

@@ -86,6 +86,12 @@ def test_a_hang_costs_the_candidate_its_evaluation_and_the_process_its_life(gpu:
         judge.measure(REQUEST, 0.5)
 
 
+def test_who_leaves_no_time_for_the_rest_has_taken_too_long(gpu: Callable[[str], Gpu]) -> None:
+    with pytest.raises(RefusedError) as refused:
+        gpu("slow, then hang of its own").measure(REQUEST, 2.0)
+    assert refused.value.outcome is Outcome.TIMEOUT
+
+
 @pytest.mark.parametrize(
     ("behaviour", "told"),
     [
