@@ -59,8 +59,10 @@ def _check(facts: Facts, statement: ast.stmt) -> None:
                 statement,
                 "has a branch at module level; leave tests and `if __name__ == '__main__'` out of the program",
             )
-        case ast.Assert():
-            check_constant(facts, statement.test)
+        case ast.Assert(test=test, msg=message):
+            check_constant(facts, test)
+            if message is not None:
+                check_constant(facts, message)
         case ast.Try():
             raise ObjectionError(
                 statement, "catches exceptions when it is loaded; import what is there, without a fallback"

@@ -264,6 +264,7 @@ TOP_REFUSED = [
         "@triton.heuristics({'A': lambda a: open('f')})\n@triton.jit\ndef f(A: tl.constexpr):\n    pass",
         "Python's 'open'",
     ),
+    ("assert False, open('f')", "Python's 'open'"),
     ("LIMIT = eval('3')", "Python's 'eval'"),
     ("def f(n: open('f')):\n    return n", "Python's 'open'"),
     ("def f(n):\n    return torch.LongTensor([n])", "torch.LongTensor"),
