@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from db.archive import Archive
 from db.records import NewRun, Planned, Purpose
+from evaluators.arena import SandboxArena
 from evaluators.judge import Judge
 from evaluators.model import Evaluation, Metric, Outcome, Split
 from evaluators.problem import Declaration, Descriptor, Guest, Measured, Relation
@@ -117,12 +119,12 @@ class Noise:
         return 10.0
 
 
-class Unsandboxed(Judge):
-    """The judge without the fork for each workload: nothing runs in it."""
+class Unsandboxed(SandboxArena):
+    """The arena without the fork for each workload: nothing runs in it."""
 
     @contextmanager
-    def _guest(self, *_: Any, **__: Any) -> Iterator[Any]:
-        yield None
+    def guest(self, *_: Any) -> Iterator[Any]:
+        yield SimpleNamespace(timings=[])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ class NoiseSpec(WorkerSpec):
 
     def judge(self, cpu: int | None = None) -> Judge:
         """See `WorkerSpec`."""
-        return Unsandboxed(self.noise, secret=self.secret, clock=time.perf_counter, cpu=cpu)
+        return Judge(self.noise, secret=self.secret, clock=time.perf_counter, cpu=cpu, arena=Unsandboxed)
 
 
 class Writer:
