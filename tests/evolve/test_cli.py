@@ -324,7 +324,7 @@ def test_score_judges_one_program_and_its_exit_code_tells(tmp_path: Path) -> Non
 
 def test_problems_are_listed_with_their_scale(tmp_path: Path) -> None:
     listed = json.loads(evolve(tmp_path, "problems", "--format", "json").stdout)
-    assert [row["name"] for row in listed] == ["eplb"]
+    assert [row["name"] for row in listed] == ["eplb", "moe_combine", "topk_gating"]
     assert listed[0]["baseline"] == "deepseek_hierarchical"
     assert "ema" in listed[0]["seeds"]
 
