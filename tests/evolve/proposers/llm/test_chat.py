@@ -177,8 +177,8 @@ def test_nobody_there_is_a_provider_error(serve: Start, talk: Start) -> None:
 @pytest.mark.parametrize("streams", [True, False])
 def test_a_slow_server_is_given_up_after_its_time(serve: Start, talk: Start, streams: bool) -> None:
     talking = talk(serve(slow_seconds=20.0))
-    with pytest.raises(ChatError, match=r"no whole answer in 0\.2 s"):
-        ask(talking, "slow" if streams else "no_stream+slow", timeout_seconds=0.2)
+    with pytest.raises(ChatError, match=r"no whole answer in 0\.8 s"):
+        ask(talking, "slow" if streams else "no_stream+slow", timeout_seconds=0.8)
     assert sum("no whole answer" in row.error for row in talking.rows.ordered) == ATTEMPTS[Setback.TIMEOUT]
     assert covered(talking)
 
