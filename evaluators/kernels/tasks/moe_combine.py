@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluators.kernels.forms import Call, Form
 from evaluators.kernels.task import Case, Fault, KernelWorkload, Tensors, Traffic
-from evaluators.kernels.tasks.sizes import Tokens, about, anchor, case_seed, random_of
+from evaluators.kernels.tasks.sizes import Blocks, Shape, Tokens, about, anchor, random_of
 from evaluators.model import Split
 
 if TYPE_CHECKING:
@@ -34,39 +33,32 @@ LAWS = (
 """How the three arguments are drawn, see `combine_laws`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shape:
-    tokens: Tokens
-    hidden: int
-    k: int
-
-
 # Hidden size and k of: Qwen3-30B 2048/8, Mixtral 4096/2, DeepSeek-V3 7168/8, V2-Lite 2048/6, Qwen3-235B 4096/8.
 _TRAIN = (
-    _Shape(tokens=Tokens(least=5, most=24), hidden=2048, k=8),
-    _Shape(tokens=about(96), hidden=4096, k=2),
-    _Shape(tokens=about(256), hidden=7168, k=8),
-    _Shape(tokens=about(1800), hidden=2048, k=6),
-    _Shape(tokens=about(5000), hidden=4096, k=2),
-    _Shape(tokens=anchor(4096), hidden=4096, k=8),
+    Shape(tokens=Tokens(least=5, most=24), width=2048, k=8),
+    Shape(tokens=about(96), width=4096, k=2),
+    Shape(tokens=about(256), width=7168, k=8),
+    Shape(tokens=about(1800), width=2048, k=6),
+    Shape(tokens=about(5000), width=4096, k=2),
+    Shape(tokens=anchor(4096), width=4096, k=8),
 )
 # OLMoE 2048/8, DeepSeek-V2-Lite, DBRX 6144/4, Qwen3-235B, DeepSeek-V3.
 _VALIDATION = (
-    _Shape(tokens=Tokens(least=1, most=12), hidden=4096, k=8),
-    _Shape(tokens=about(80), hidden=7168, k=8),
-    _Shape(tokens=about(350), hidden=4096, k=8),
-    _Shape(tokens=about(1500), hidden=6144, k=4),
-    _Shape(tokens=about(6000), hidden=2048, k=8),
-    _Shape(tokens=about(14000), hidden=2048, k=6),
+    Shape(tokens=Tokens(least=1, most=12), width=4096, k=8),
+    Shape(tokens=about(80), width=7168, k=8),
+    Shape(tokens=about(350), width=4096, k=8),
+    Shape(tokens=about(1500), width=6144, k=4),
+    Shape(tokens=about(6000), width=2048, k=8),
+    Shape(tokens=about(14000), width=2048, k=6),
 )
 # gpt-oss 2880/4, Qwen3-Next 2048/10, DeepSeek-V2 5120/6, Phi-3.5-MoE 4096/2, Kimi K2 7168/8.
 _HIDDEN = (
-    _Shape(tokens=about(40), hidden=2880, k=4),
-    _Shape(tokens=about(160), hidden=5120, k=6),
-    _Shape(tokens=about(900), hidden=2880, k=4),
-    _Shape(tokens=about(3000), hidden=2048, k=10),
-    _Shape(tokens=about(9000), hidden=4096, k=2),
-    _Shape(tokens=about(3200), hidden=7168, k=8),
+    Shape(tokens=about(40), width=2880, k=4),
+    Shape(tokens=about(160), width=5120, k=6),
+    Shape(tokens=about(900), width=2880, k=4),
+    Shape(tokens=about(3000), width=2048, k=10),
+    Shape(tokens=about(9000), width=4096, k=2),
+    Shape(tokens=about(3200), width=7168, k=8),
 )
 _SHAPES = {Split.TRAIN: _TRAIN, Split.VALIDATION: _VALIDATION, Split.HIDDEN: _HIDDEN}
 
@@ -75,6 +67,14 @@ _ODD = ((0, 2048, 8), (1, 4096, 2), (5, 2896, 5), (19, 80, 1))
 
 # Odd sizes are checked at so many tokens: contents and reference cost tokens * k * hidden.
 _CHECKED_TOKENS = (4, 40)
+_BLOCKS = Blocks(
+    name="moe_combine",
+    shapes=_SHAPES,
+    odd=_ODD,
+    checked_tokens=_CHECKED_TOKENS,
+    laws=LAWS,
+    timed_law=TIMED_LAW,
+)
 
 
 class MoeCombine:
@@ -96,21 +96,8 @@ class MoeCombine:
 
     def workloads(self, split: Split, seed: bytes) -> Sequence[KernelWorkload]:
         """Six shapes, from decode to prefill; the cheapest comes first."""
-        random = random_of(seed, f"{self.name}:{split.value}")
         others = random_of(seed, f"{self.name}:{split.value}:laws of timed sizes")
-        made = []
-        for place, shape in enumerate(_SHAPES[split]):
-            call = self.call(shape.tokens.draw(random), shape.hidden, shape.k)
-            odd = self.call(2 * random.randint(*_CHECKED_TOKENS) + 1, shape.hidden, shape.k)
-            laws = [LAWS[(2 * place + step) % len(LAWS)] for step in range(3)]
-            checked = [self._case(odd, law, seed, split) for law in laws]
-            if place < len(_ODD):
-                checked.append(self._case(self.call(*_ODD[place]), laws[0], seed, split))
-            # The size that is timed has to be right on other contents too: else large calls could take a short cut.
-            checked.append(self._case(call, others.choice(LAWS[:-1]), seed, split))
-            timed = self._case(call, TIMED_LAW, seed, split)
-            made.append(KernelWorkload(name=call.name, timed=timed, checked=tuple(checked)))
-        return made
+        return _BLOCKS.draw(split, seed, self.call, lambda: others.choice(LAWS[:-1]))
 
     def call(self, tokens: int, hidden: int, k: int, dtype: str = "bfloat16") -> Call:
         """The call of a shape; another type of rows and result is for tiers that have no bf16."""
@@ -123,9 +110,6 @@ class MoeCombine:
             },
             outputs=(Form(dtype=dtype, shape=(tokens, hidden)),),
         )
-
-    def _case(self, call: Call, law: str, seed: bytes, split: Split) -> Case:
-        return Case(call=call, law=law, seed=case_seed(seed, f"{self.name}:{split.value}:{call.name}:{law}"))
 
     def contents(self, case: Case, number: int, device: str) -> Tensors:
         """Fresh expert outputs, permutation and weights."""

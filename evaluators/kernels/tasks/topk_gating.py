@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluators.kernels.forms import Call, Form
 from evaluators.kernels.task import Case, Fault, KernelWorkload, Tensors, Traffic
-from evaluators.kernels.tasks.sizes import Tokens, about, anchor, case_seed, random_of
+from evaluators.kernels.tasks.sizes import Blocks, Shape, Tokens, about, anchor
 from evaluators.model import Split
 
 if TYPE_CHECKING:
@@ -36,44 +35,45 @@ LAWS = (
 """How logits are drawn, see `laws`; all are finite: a router has no expert of score zero."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shape:
-    tokens: Tokens
-    experts: int
-    k: int
-
-
 # Experts and k of: DeepSeek-V2-Lite 64/6, Qwen3-30B and Qwen3-235B 128/8, Mixtral 8/2, OLMoE 64/8, DeepSeek-V3 256/8.
 _TRAIN = (
-    _Shape(tokens=Tokens(least=9, most=40), experts=64, k=6),
-    _Shape(tokens=anchor(256), experts=128, k=8),
-    _Shape(tokens=about(6000), experts=8, k=2),
-    _Shape(tokens=about(4096), experts=256, k=8),
-    _Shape(tokens=about(16384), experts=64, k=8),
-    _Shape(tokens=anchor(32768), experts=128, k=8),
+    Shape(tokens=Tokens(least=9, most=40), width=64, k=6),
+    Shape(tokens=anchor(256), width=128, k=8),
+    Shape(tokens=about(6000), width=8, k=2),
+    Shape(tokens=about(4096), width=256, k=8),
+    Shape(tokens=about(16384), width=64, k=8),
+    Shape(tokens=anchor(32768), width=128, k=8),
 )
 # gpt-oss-120b 128/4, gpt-oss-20b 32/4; the others as above at other sizes.
 _VALIDATION = (
-    _Shape(tokens=Tokens(least=1, most=16), experts=128, k=8),
-    _Shape(tokens=about(200), experts=256, k=8),
-    _Shape(tokens=about(3000), experts=32, k=4),
-    _Shape(tokens=about(9000), experts=128, k=4),
-    _Shape(tokens=about(24000), experts=64, k=6),
-    _Shape(tokens=about(28000), experts=128, k=8),
+    Shape(tokens=Tokens(least=1, most=16), width=128, k=8),
+    Shape(tokens=about(200), width=256, k=8),
+    Shape(tokens=about(3000), width=32, k=4),
+    Shape(tokens=about(9000), width=128, k=4),
+    Shape(tokens=about(24000), width=64, k=6),
+    Shape(tokens=about(28000), width=128, k=8),
 )
 # Qwen1.5-MoE 60/4, DeepSeek-V2 160/6, Phi-3.5-MoE 16/2, Kimi K2 384/8, Qwen3-Next 512/10; Qwen3-30B at another size.
 _HIDDEN = (
-    _Shape(tokens=about(70), experts=160, k=6),
-    _Shape(tokens=about(11000), experts=16, k=2),
-    _Shape(tokens=about(700), experts=384, k=8),
-    _Shape(tokens=about(11000), experts=60, k=4),
-    _Shape(tokens=about(3500), experts=512, k=10),
-    _Shape(tokens=about(20000), experts=128, k=8),
+    Shape(tokens=about(70), width=160, k=6),
+    Shape(tokens=about(11000), width=16, k=2),
+    Shape(tokens=about(700), width=384, k=8),
+    Shape(tokens=about(11000), width=60, k=4),
+    Shape(tokens=about(3500), width=512, k=10),
+    Shape(tokens=about(20000), width=128, k=8),
 )
 _SHAPES = {Split.TRAIN: _TRAIN, Split.VALIDATION: _VALIDATION, Split.HIDDEN: _HIDDEN}
 
 # Beside the timed shapes: no token, one token, no power of two, and all experts chosen.
 _ODD = ((0, 64, 6), (1, 128, 8), (37, 60, 4), (3, 8, 8))
+_BLOCKS = Blocks(
+    name="topk_gating",
+    shapes=_SHAPES,
+    odd=_ODD,
+    checked_tokens=(16, 120),
+    laws=LAWS,
+    timed_law=TIMED_LAW,
+)
 
 
 class TopkGating:
@@ -93,21 +93,7 @@ class TopkGating:
 
     def workloads(self, split: Split, seed: bytes) -> Sequence[KernelWorkload]:
         """Six shapes, from decode to prefill; the last and largest come last."""
-        random = random_of(seed, f"{self.name}:{split.value}")
-        made = []
-        for place, shape in enumerate(_SHAPES[split]):
-            tokens = shape.tokens.draw(random)
-            call = self.call(tokens, shape.experts, shape.k)
-            odd = self.call(2 * random.randint(16, 120) + 1, shape.experts, shape.k)
-            laws = [LAWS[(2 * place + step) % len(LAWS)] for step in range(3)]
-            checked = [self._case(odd, law, seed, split) for law in laws]
-            if place < len(_ODD):
-                checked.append(self._case(self.call(*_ODD[place]), laws[0], seed, split))
-            # The size that is timed has to be right on other contents too: else large calls could take a short cut.
-            checked.append(self._case(call, MIXED_LAW, seed, split))
-            timed = self._case(call, TIMED_LAW, seed, split)
-            made.append(KernelWorkload(name=call.name, timed=timed, checked=tuple(checked)))
-        return made
+        return _BLOCKS.draw(split, seed, self.call, lambda: MIXED_LAW)
 
     def call(self, tokens: int, experts: int, k: int, dtype: str = "bfloat16") -> Call:
         """The call of a shape; another type of the logits is for tiers that have no bf16."""
@@ -117,9 +103,6 @@ class TopkGating:
             scalars={"k": k},
             outputs=(Form(dtype="float32", shape=(tokens, k)), Form(dtype="int32", shape=(tokens, k))),
         )
-
-    def _case(self, call: Call, law: str, seed: bytes, split: Split) -> Case:
-        return Case(call=call, law=law, seed=case_seed(seed, f"{self.name}:{split.value}:{call.name}:{law}"))
 
     def contents(self, case: Case, number: int, device: str) -> Tensors:
         """Fresh logits."""
