@@ -17,7 +17,7 @@ from sandbox import Buffer, Ending, Session, Value
 LONE_DRAWS = 4
 """How many draws are played where there is no baseline to compare with."""
 
-_OUTCOMES = {
+OUTCOMES = {
     Ending.RAISED: Outcome.CRASHED,
     Ending.EXITED: Outcome.CRASHED,
     Ending.SIGNALLED: Outcome.CRASHED,
@@ -25,6 +25,7 @@ _OUTCOMES = {
     Ending.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
     Ending.VIOLATION: Outcome.CHEATED,
 }
+"""What an ending of a sandboxed program that gave no reply is recorded as."""
 
 
 class CheckedGuest(ABC):
@@ -81,7 +82,7 @@ class SandboxGuest(CheckedGuest):
         execution = self._session.call(values, timeout_seconds=timeout_seconds)
         seconds = self._clock() - started
         if execution.ending is not Ending.REPLIED:
-            raise RefusedError(_OUTCOMES[execution.ending], execution.reason or execution.ending.value)
+            raise RefusedError(OUTCOMES[execution.ending], execution.reason or execution.ending.value)
         return _from_wire(execution.value), seconds
 
     def compare(self, draws: Draws, timeout_seconds: float) -> Timing:

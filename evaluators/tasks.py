@@ -12,7 +12,7 @@ from evaluators.arena import make_arena
 from evaluators.host import require_sandbox, uses_gpu, visible_gpus
 from evaluators.judge import Judge
 from evaluators.model import Evaluation, EvaluatorError, Split
-from evaluators.problem import Clock
+from evaluators.problem import Clock, Problem
 from evaluators.registry import load_problem
 
 
@@ -31,6 +31,7 @@ class WorkerSpec:
         clock: ``"real"``, or ``"counting"`` for reproductions.
         require_sandbox: the weakest sandbox that programs may run in.
         device: what kernels run on: ``auto``, ``cpu`` or ``cuda``; for kernels alone.
+        gpus: how many GPUs judge, see `gpus_for`.
     """
 
     problem: str
@@ -39,16 +40,7 @@ class WorkerSpec:
     clock: str = "real"
     require_sandbox: str = "none"
     device: str = "auto"
-
-    def gpus(self) -> int:
-        """How many GPUs judge: all that are visible, for kernels; else none.
-
-        Raises:
-            EvaluatorError: the device that is asked for is not there.
-        """
-        if not load_problem(self.problem, self.workload).declaration.kernel or not uses_gpu(self.device):
-            return 0
-        return visible_gpus()
+    gpus: int = 0
 
     def judge(self, cpu: int | None = None) -> Judge:
         """Build a judge on this machine.
@@ -112,6 +104,15 @@ class EvaluationPool(Protocol):
 
     def close(self) -> None:
         """End all workers and everything they started; unfinished tasks are dropped."""
+
+
+def gpus_for(problem: Problem, device: str) -> int:
+    """How many GPUs judge a problem: all that are visible, for kernels; else none.
+
+    Raises:
+        EvaluatorError: the device that is asked for is not there.
+    """
+    return visible_gpus() if problem.declaration.kernel and uses_gpu(device) else 0
 
 
 QUEUED_FOR_GPU = 2

@@ -22,7 +22,7 @@ from evaluators.registry import load_problem
 from evaluators.screen import screen_by
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
-from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec, slots_of
+from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec, gpus_for, slots_of
 from evolve import desks
 from evolve.config import SEARCH_LIMITS, Config, ConfigError, budget_of, complete, left_out
 from evolve.desk import Desk
@@ -243,6 +243,7 @@ def open_session(
         clock=settings["clock"],
         require_sandbox=settings["require_sandbox"],
         device=settings["device"],
+        gpus=gpus_for(problem, settings["device"]),
     )
     before = archive.run_by_id(run.id)
     lost = archive.abandon_calls(run.id)
@@ -259,7 +260,7 @@ def open_session(
         else:
             desk = desks.make_desk(settings, archive, run, evolution, tuner, observer.say)
         stack.callback(desk.close)
-        slots = 1 if settings["pool"] == "serial" else slots_of(settings["workers"], spec.gpus())
+        slots = 1 if settings["pool"] == "serial" else slots_of(settings["workers"], spec.gpus)
         pool: EvaluationPool
         if lazy_pool:
             pool = LazyPool(lambda: make_pool(spec, settings["pool"], settings["workers"]), slots)

@@ -76,6 +76,7 @@ class GpuArena:
         self._terms = terms
         self._problem = cast(KernelProblem, terms.problem)
         self._patience_seconds = patience_seconds
+        self._baseline_source = seed_named(self._problem, self._problem.declaration.baseline).source
         self._baselines: OrderedDict[str, Recording] = OrderedDict()
         with ExitStack() as opening:
             self._gpu = gpu or Gpu(self._problem.origin, "generated")
@@ -114,7 +115,7 @@ class GpuArena:
         def record(workload: KernelWorkload) -> Recording:
             if isinstance(entrance.prepared, Prepared):
                 return entrance.prepared.recording()
-            return self._record(source, workload)
+            return self._baseline(workload) if source == self._baseline_source else self._record(source, workload)
 
         def replay(workload: KernelWorkload, recording: Recording) -> Measurement:
             request = Request(
@@ -140,8 +141,7 @@ class GpuArena:
     def _baseline(self, workload: KernelWorkload) -> Recording:
         key = repr(workload.calls)
         if key not in self._baselines:
-            source = seed_named(self._problem, self._problem.declaration.baseline).source
-            self._baselines[key] = self._record(source, workload)
+            self._baselines[key] = self._record(self._baseline_source, workload)
             if len(self._baselines) > KEPT_RECORDINGS:
                 self._baselines.popitem(last=False)
         self._baselines.move_to_end(key)

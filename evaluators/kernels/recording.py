@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from evaluators.guest import OUTCOMES
 from evaluators.host import require_kernel_libraries
 from evaluators.kernels.forms import Call, Form
 from evaluators.kernels.plan import Recording
@@ -63,14 +64,6 @@ _ENVIRONMENT = {"TRITON_DISABLE_LINE_INFO": "1", "TRITON_STORE_BINARY_ONLY": "1"
 _ASSEMBLERS = ("ptxas", "ptxas-blackwell")
 _PASSES_FAILED = "PassManager::run failed"
 _DIAGNOSTIC = re.compile(r"^(?:.*: )?(?:error|LLVM ERROR): (?P<text>.*)$", re.MULTILINE)
-_OUTCOMES = {
-    Ending.RAISED: Outcome.CRASHED,
-    Ending.EXITED: Outcome.CRASHED,
-    Ending.SIGNALLED: Outcome.CRASHED,
-    Ending.TIMEOUT: Outcome.TIMEOUT,
-    Ending.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
-    Ending.VIOLATION: Outcome.CHEATED,
-}
 _EMPTY = """
 import torch
 import triton
@@ -217,7 +210,7 @@ def _value(execution: Execution, log: str) -> Value:
         reason = execution.reason or execution.ending.value
         if execution.ending is Ending.SIGNALLED:
             reason += _diagnostic(log)
-        raise RefusedError(_OUTCOMES[execution.ending], _line(reason))
+        raise RefusedError(OUTCOMES[execution.ending], _line(reason))
     value: Any = execution.value
     if isinstance(value, Mapping) and isinstance(value.get("refused"), str):
         outcome = Outcome.WRONG if value.get("wrong") is True else Outcome.CRASHED

@@ -55,7 +55,7 @@ class RayPool:
     """
 
     def __init__(self, spec: WorkerSpec, *, workers: int) -> None:
-        cpus, gpus = usable_cpus(), spec.gpus()
+        cpus, gpus = usable_cpus(), spec.gpus
         if not gpus:
             _check_cpus(spec, workers, len(cpus))
         self._home = tempfile.TemporaryDirectory(prefix="evolve-ray-")

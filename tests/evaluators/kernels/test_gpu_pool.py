@@ -24,9 +24,6 @@ PROBLEM = "topk_gating"
 class StandInSpec(WorkerSpec):
     """One GPU that is not there: right is whatever was recorded, and fewer warps are faster."""
 
-    def gpus(self) -> int:
-        return 1
-
     def judge(self, cpu: int | None = None) -> Judge:
         from evaluators.kernels.arena import GpuArena
         from evaluators.kernels.floor import GpuFacts
@@ -108,7 +105,7 @@ def found() -> Iterator[dict[int, Finished]]:
         decent.replace("def topk_gating(logits, k):", "def topk_gating(logits, k):\n    return logits\n"),
         "x = 1\n",
     ]
-    pool = RayPool(StandInSpec(problem=PROBLEM, workload="generated", secret=bytes(32)), workers=1)
+    pool = RayPool(StandInSpec(problem=PROBLEM, workload="generated", secret=bytes(32), gpus=1), workers=1)
     try:
         assert pool.slots == 3
         assert len(set(pool.worker_pids())) == 2
