@@ -75,9 +75,12 @@ class Exchange:
             return
         self.entry.prompt_tokens = prompt
         await self.wait(behaviour.latency_seconds + (behaviour.slow_seconds if "slow" in faults else 0.0))
-        text = "giant " * (behaviour.giant_tokens * 4 // 6) if "giant" in faults else None
-        if text is None:
-            text = "" if "empty_text" in faults else self.server.text_for(self.entry.number, request["messages"])
+        if "empty_text" in faults:
+            text = ""
+        elif "giant" in faults:
+            text = "giant " * (behaviour.giant_tokens * 4 // 6)
+        else:
+            text = self.server.text_for(self.entry.number, request["messages"])
             text = text.encode()[: limit * 4].decode("utf-8", "ignore")
         finish = "length" if tokens_of(text) >= limit else "stop"
         if request.get("stream") and "ignores_stream" not in faults:

@@ -262,8 +262,9 @@ class Chat:
             words = "cancelled" if isinstance(error, asyncio.CancelledError) else one_line(repr(error))
             call.close(reply, call.charge(reply), words)
             raise
-        if dialect.streams and not reply.begun:
+        if dialect.streams and not reply.heard:
             # llama-cpp-python ends a stream without a word where it would otherwise say what is wrong with a request.
+            # Only there: an answer in one piece cannot be stopped where a server writes more than it was allowed to.
             request.in_one_piece = True
         return self._answered(model, call, reply, tools)
 

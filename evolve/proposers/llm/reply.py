@@ -26,7 +26,10 @@ class _Call:
 
 
 class Reply:
-    """Collects an answer. ``complete`` says whether the server finished it; ``usage`` is None until it said so."""
+    """Collects an answer. ``complete`` says whether the server finished it; ``usage`` is None until it said so.
+
+    ``heard`` says whether anything came at all, be it only that there is no answer.
+    """
 
     def __init__(self) -> None:
         self.finish = ""
@@ -34,6 +37,7 @@ class Reply:
         self.usage: Usage | None = None
         self.cache_write_tokens = 0
         self.complete = False
+        self.heard = False
         self.any_choice = False
         self.pieces = 0
         self.bytes = 0
@@ -67,6 +71,7 @@ class Reply:
 
     def add(self, event: object, *, whole: bool = False) -> None:
         """Take a piece of a stream, or a whole answer, as the JSON that it came as."""
+        self.heard = True
         usage = _of(event, "usage")
         if usage is not None:
             self._count(usage)

@@ -23,6 +23,7 @@ from evolve.proposers.llm.chat import (
     Turn,
     list_models,
 )
+from evolve.spending import Allowance, SpentError
 
 PROMPT = "Improve it.\n```python\n" + "\n".join(f"X{n} = {n}.5" for n in range(40)) + "\n```"
 TURNS = (Turn(role="system", text="You improve programs."), Turn(role="user", text=PROMPT))
@@ -198,6 +199,26 @@ def test_a_giant_answer_is_stopped_at_the_limit(serve: Start, talk: Start) -> No
     assert done.usage.estimated
     assert talking.server.books()["completion_tokens"] < 5000
     assert done.usage.tokens <= talking.rows.calls[0].held_tokens
+
+
+@pytest.mark.parametrize("empty", ["empty_text*1", "empty_choices*1"])
+def test_after_an_empty_answer_a_giant_one_is_stopped_all_the_same(serve: Start, talk: Start, empty: str) -> None:
+    talking = talk(serve(giant_tokens=50_000))
+    done = ask(talking, f"{empty}+giant", max_tokens=300)
+    assert len(talking.rows.ordered) == 2
+    assert done.finish == "length"
+    assert talking.server.books()["completion_tokens"] < 5000
+    assert done.usage.tokens <= talking.rows.calls[1].held_tokens
+
+
+def test_what_a_server_wrote_beyond_the_limit_in_one_piece_is_charged_and_ends_the_spending(
+    serve: Start, talk: Start
+) -> None:
+    talking = talk(serve(giant_tokens=50_000), Allowance(tokens=20_000))
+    ask(talking, "giant+ignores_stream", max_tokens=300)
+    assert talking.purse.spent_tokens == talking.server.books()["tokens"] > 50_000
+    with pytest.raises(SpentError, match="of 20,000 tokens"):
+        ask(talking, "fine")
 
 
 def test_missing_usage_is_estimated_on_the_upper_side_where_there_is_a_price(serve: Start, talk: Start) -> None:
