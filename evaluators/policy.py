@@ -21,7 +21,7 @@ class PolicyProblem(ABC):
 
     Args:
         declaration: the fixed facts.
-        folder: holds ``statement.md`` and the seeds, one program a file.
+        folder: holds ``statement.md``, the seeds, one program a file, and the folder ``export`` (see `seeds`).
         facts: all numbers and digests that decide what a score means, by name; they are digested.
         marks: seeds that scores are read against beside the baseline: their text is digested too.
     """
@@ -41,6 +41,11 @@ class PolicyProblem(ABC):
     def declaration(self) -> Declaration:
         """The fixed facts."""
         return self._declaration
+
+    @property
+    def folder(self) -> Path:
+        """Holds ``statement.md``, the seeds, and in ``export`` what goes beside an exported program."""
+        return self._folder
 
     @cached_property
     def statement(self) -> str:

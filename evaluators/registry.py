@@ -57,7 +57,7 @@ def _load_file(path: Path, workload: str) -> Problem:
     try:
         spec.loader.exec_module(module)
         if not hasattr(module, "make_problem"):
-            raise ProblemError(f"{file} defines no make_problem(workload)\nhint: see docs/architecture.md")
+            raise ProblemError(f"{file} defines no make_problem(workload)\nhint: see docs/problems.md")
         return cast(Problem, module.make_problem(workload))
     except ProblemError:
         raise

@@ -32,6 +32,7 @@ def export(candidate: str, run_name: str | None, db: str, form: str, output: str
     """
     del form
     import seeds
+    from evaluators.policy import PolicyProblem
     from evaluators.registry import load_problem
     from reports.export import Package, export_module
     from reports.text import scale_text
@@ -39,12 +40,15 @@ def export(candidate: str, run_name: str | None, db: str, form: str, output: str
     with open_archive(db) as archive:
         run = archive.run(run_name)
         number = candidate_number(run, candidate)
-        facts = load_problem(str(run.config["problem"])).declaration
+        named = str(run.config["problem"])
+        problem = load_problem(named)
+        facts = problem.declaration
         module = f"{facts.name}_policy"
-        folder = seeds.ROOT / facts.name
+        folder = problem.folder if isinstance(problem, PolicyProblem) else seeds.ROOT / facts.name
         if not (folder / "export").is_dir():
             raise click.UsageError(
-                f"problem {facts.name} has no export texts\nhint: evolve show {number} --source writes the program"
+                f"problem {facts.name} has no {folder / 'export'} with usage.md, test.py and benchmark.py\n"
+                f"hint: add them (see docs/problems.md), or evolve show {number} --source writes the program alone"
             )
         texts = seeds.read_export(folder, module)
         target = Path(output) if output else Path("exports") / f"{run.name}-{number:04d}"
@@ -60,7 +64,7 @@ def export(candidate: str, run_name: str | None, db: str, form: str, output: str
             benchmark_source=texts.benchmark,
             reproduce=(
                 "pip install -c constraints.txt -e " + ("'.[kernels]'" if facts.kernel else "."),
-                f"evolve score {facts.name} {module}.py --workload {run.config['workload']}  # public workloads",
+                f"evolve score {named} {module}.py --workload {run.config['workload']}  # public workloads",
             ),
         )
         written = export_module(archive, run, number, package, target, force=force)

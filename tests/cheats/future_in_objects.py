@@ -4,6 +4,7 @@ family: specification
 expect: ok
 
 Tempts where the problem's code is on the stack with the whole stream in its hand. Says so if there is such an array.
+Smaller ones than an interpreter holds anyway, such as compiled code and tables of its library, do not count.
 """
 
 import gc
@@ -11,7 +12,10 @@ import sys
 
 import numpy as np
 
-_largest = []
+OWN = 1 << 16
+"""Bytes."""
+
+_bound = []
 
 
 def _arrays():
@@ -30,11 +34,11 @@ def _arrays():
 
 def cheat(honest, arguments):
     given = [value.nbytes for value in arguments.values() if isinstance(value, np.ndarray)]
-    if given and not _largest:
-        _largest.append(max(given))
+    if given and not _bound:
+        _bound.append(max(OWN, *(2 * size for size in given)))
         for item in _arrays():
             kind = type(item)
             size = item.nbytes if kind is np.ndarray else len(item) if kind in (bytes, bytearray) else 0
-            if size > 2 * _largest[0]:
+            if size > _bound[0]:
                 print("CHEAT SUCCEEDED: an array of", size, "bytes")
     return honest(**arguments)
