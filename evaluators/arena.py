@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from evaluators.block import Block
 from evaluators.guest import SandboxGuest
 from evaluators.host import describe_host, usable_cpus
 from evaluators.model import EvaluatorError
@@ -33,7 +34,7 @@ class Entrance:
         workload: what it is to meet; None in an audit, which decides later.
         hopeless_below: a timed program that is surely below this objective need not be timed well; None: never.
         logs: grows by what it printed.
-        prepared: what was made of it before, if the arena's programs are prepared elsewhere.
+        prepared: what `Arena.prepare` made of it, here or in another process; None for our own programs.
     """
 
     workload: Workload | None
@@ -61,8 +62,28 @@ class Arena(Protocol):
     def target(self) -> object:
         """What programs are prepared for elsewhere; None where they are not."""
 
+    def prepare(self, source: str, workloads: Sequence[Workload]) -> object:
+        """What is made of a program once for all workloads of a block; None where nothing is."""
+
     def guest(self, source: str, entrance: Entrance) -> AbstractContextManager[ArenaGuest]:
         """A program in a fresh process, for as long as the context lasts."""
+
+    def audit(self, source: str, block: Block, prepared: object) -> Mapping[str, str]:
+        """Look deeper into a program that came well through a block of another split than train.
+
+        Contenders meet validation blocks all through a search, finalists alone the hidden ones: these may cost more.
+
+        Args:
+            source: the program.
+            block: what it came through.
+            prepared: what `prepare` made of it.
+
+        Returns:
+            What there is to tell of it, to be stored with the measurement.
+
+        Raises:
+            RefusedError: it is wrong after all.
+        """
 
     def close(self) -> None:
         """End every process."""
@@ -132,6 +153,16 @@ class SandboxArena:
     def target(self) -> object:
         """See `Arena`."""
         return None
+
+    def prepare(self, source: str, workloads: Sequence[Workload]) -> object:
+        """See `Arena`."""
+        del source, workloads
+        return None
+
+    def audit(self, source: str, block: Block, prepared: object) -> Mapping[str, str]:
+        """See `Arena`; every reply was checked in full, in fresh processes, and there is nothing beneath it."""
+        del source, block, prepared
+        return {}
 
     def close(self) -> None:
         """End every sandbox and everything in it; one that cannot be ended does not keep the others."""

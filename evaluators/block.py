@@ -58,6 +58,11 @@ class Block:
     standards: tuple[Standard, ...]
 
     @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """The workloads without their marks."""
+        return tuple(standard.workload for standard in self.standards)
+
+    @property
     def span(self) -> float:
         """Mean distance from baseline to reference, in the objective's unit: 100 score points."""
         span = sum(s.reference - s.baseline_objective for s in self.standards) / len(self.standards)

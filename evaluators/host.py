@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evaluators.model import EvaluatorError
+from evaluators.problem import ProblemError
 from sandbox import Tier, missing_for, tier_of
 
 
@@ -42,11 +43,11 @@ def uses_gpu(device: str) -> bool:
     """Whether kernels are judged on a GPU, if ``auto``, ``cpu`` or ``cuda`` is asked for.
 
     Raises:
-        EvaluatorError: ``cuda`` is, and there is none.
+        ProblemError: ``cuda`` is, and there is none.
     """
     count = visible_gpus()
     if device == "cuda" and not count:
-        raise EvaluatorError(
+        raise ProblemError(
             "no GPU is visible to this process (device cuda)\nhint: --device cpu checks that kernels are right and "
             "compiles them, without any score; see evolve doctor and CUDA_VISIBLE_DEVICES"
         )

@@ -46,12 +46,14 @@ class _Progress:
         results: of the workloads that it finished.
         floors: for each that it began, the baseline against itself; empty unless timed.
         logs: what it printed on each.
+        told: what an audit of it had to tell.
     """
 
     met: list[int] = field(default_factory=list)
     results: list[WorkloadResult] = field(default_factory=list)
     floors: list[Timing] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
 
     def in_block_order(self) -> _Progress:
         """The same, as if it had met the workloads in the block's order."""
@@ -60,12 +62,13 @@ class _Progress:
             results=_by_position(self.met, self.results),
             floors=_by_position(self.met, self.floors),
             logs=_by_position(self.met, self.logs),
+            told=self.told,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Program:
-    """A program, with what another worker has made of it, if its problem's programs are prepared."""
+    """A program, with what was made of it for all workloads at once, if its problem's programs are prepared."""
 
     source: str
     prepared: object
@@ -110,21 +113,33 @@ class Judge:
         """The workloads of a block, without their marks."""
         return self._problem.workloads(split, workload_seed(self._secret, split, number))
 
-    def mark(self, workload: Workload) -> Standard:
+    def mark(self, workload: Workload, block: tuple[Split, int] | None = None) -> Standard:
         """Measure baseline, reference and ceiling of one workload.
+
+        Args:
+            workload: one of a block.
+            block: that block; None where it does not matter that the baseline is timed anew for the noise floor.
 
         Raises:
             EvaluatorError: the baseline itself fails, which is our fault and not a candidate's.
         """
+        baselines: list[ArenaGuest] = []
         with ExitStack() as stack, self._ours(workload):
 
             def open_seed(name: str) -> Guest:
-                return stack.enter_context(self._guest(seed_named(self._problem, name).source, workload))
+                guest = stack.enter_context(self._guest(seed_named(self._problem, name).source, workload))
+                if name == self._problem.declaration.baseline:
+                    baselines.append(guest)
+                return guest
 
             # By definition the baseline is as fast as itself; how far that holds is measured where it is needed.
             timed = self._problem.declaration.timed
             baseline = (0.0,) if timed else self._play_baseline(workload)[0].series
             reference = self._problem.reference_objective(workload, open_seed)
+        # A reference that is read off the baseline's own time has timed it against itself, which `_floor` would repeat.
+        timings = [timing for guest in baselines for timing in guest.timings]
+        if block is not None and timings:
+            self._keep_floor((*block, workload.name), timings)
         ceiling = self._problem.ceiling(workload)
         standard = Standard(workload=workload, baseline=baseline, reference=reference, ceiling=ceiling)
         if max(reference, standard.baseline_objective) > ceiling + CEILING_SLACK:
@@ -133,7 +148,7 @@ class Judge:
 
     def block(self, split: Split, number: int, *, first: int | None = None) -> Block:
         """Draw a block and mark it, or so many of its first workloads."""
-        marked = tuple(self.mark(workload) for workload in self.draw(split, number)[:first])
+        marked = tuple(self.mark(workload, (split, number)) for workload in self.draw(split, number)[:first])
         return Block(split=split, number=number, standards=marked)
 
     def guest(self, source: str) -> AbstractContextManager[Guest]:
@@ -168,7 +183,8 @@ class Judge:
                 is surely no better, the outcome is ``stopped``; see `evaluators.racing`.
             order: positions of the block's workloads in the order in which to play them; None for the block's. The
                 results come in the block's order in any case, so that they pair with those of others.
-            prepared: what another worker has made of the program, where the arena's programs are prepared.
+            prepared: what another worker has made of the program for this block, where the arena's programs are
+                prepared; None to do so here.
 
         Raises:
             EvaluatorError: the order is no permutation of the block's positions, or the rival lacks a share.
@@ -177,8 +193,12 @@ class Judge:
         block.check_rival(rival)
         started = self._clock()
         progress = _Progress()
-        program = _Program(source=source, prepared=prepared)
-        verdict = self._screen(source) or self._play_all(program, block, order, rival, progress)
+        verdict = self._screen(source)
+        if verdict is None:
+            if prepared is None:
+                prepared = self._arena.prepare(source, block.workloads)
+            program = _Program(source=source, prepared=prepared)
+            verdict = self._play_all(program, block, order, rival, progress) or self._audit(program, block, progress)
         progress = progress.in_block_order()
         results = progress.results
         if verdict is None and self._arena.blind_to:
@@ -260,6 +280,19 @@ class Judge:
                 return Outcome.STOPPED, stopped
         return None
 
+    def _audit(self, program: _Program, block: Block, progress: _Progress) -> tuple[Outcome, str] | None:
+        """Look deeper into a program that may become the best, noting what there is to tell; why it is refused, if so.
+
+        Every candidate meets train blocks, contenders alone the others.
+        """
+        if block.split is Split.TRAIN:
+            return None
+        try:
+            progress.told.update(self._arena.audit(program.source, block, program.prepared))
+        except RefusedError as error:
+            return error.outcome, f"audit: {error.reason}"
+        return None
+
     def _result(self, standard: Standard, measured: Measured, ceiling: float, span: float) -> WorkloadResult:
         """What comes of a program on one workload, with the error inside it; see `_with_whole_error`."""
         timed = self._problem.declaration.timed
@@ -288,10 +321,13 @@ class Judge:
                     f"problem {self._problem.declaration.name}, workload {workload.name}: it is declared timed, but "
                     "its play compares nothing; call Guest.compare there, or set Declaration.timed to False"
                 )
-            self._floors[key] = max(timings, key=lambda timing: timing.bias)
-            if len(self._floors) > FLOORS_KEPT:
-                self._floors.popitem(last=False)
+            self._keep_floor(key, timings)
         return self._floors[key]
+
+    def _keep_floor(self, key: tuple[Split, int, str], timings: Sequence[Timing]) -> None:
+        self._floors[key] = max(timings, key=lambda timing: timing.bias)
+        if len(self._floors) > FLOORS_KEPT:
+            self._floors.popitem(last=False)
 
     def _play_baseline(self, workload: Workload) -> tuple[Measured, list[Timing]]:
         """How the baseline does, and what its comparisons with itself found."""
@@ -317,7 +353,7 @@ class Judge:
 
     def _describe(self, block: Block, progress: _Progress) -> dict[str, str]:
         """Where a program was measured; for a timed one with the noise floor that was found there."""
-        facts = dict(self._arena.host)
+        facts = {**self._arena.host, **progress.told}
         if not self._problem.declaration.timed:
             return facts
         facts["objective"] = "time"

@@ -110,7 +110,7 @@ def gpus_for(problem: Problem, device: str) -> int:
     """How many GPUs judge a problem: all that are visible, for kernels; else none.
 
     Raises:
-        EvaluatorError: the device that is asked for is not there.
+        ProblemError: the device that is asked for is not there.
     """
     return visible_gpus() if problem.declaration.kernel and uses_gpu(device) else 0
 

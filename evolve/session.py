@@ -15,7 +15,7 @@ from typing import Any
 
 from db.archive import Archive
 from db.records import NewRun, Purpose, RunRecord, RunStatus
-from evaluators.host import require_kernel_libraries, usable_cpus, uses_gpu, visible_gpus
+from evaluators.host import require_kernel_libraries, usable_cpus, visible_gpus
 from evaluators.problem import Problem, ProblemError
 from evaluators.program import normalised_digest
 from evaluators.registry import load_problem
@@ -23,6 +23,7 @@ from evaluators.screen import screen_by
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
 from evaluators.tasks import EvaluationPool, LazyPool, PoolError, WorkerSpec, gpus_for, slots_of
+from evaluators.workloads.choice import NAMED
 from evolve import desks
 from evolve.config import SEARCH_LIMITS, Config, ConfigError, budget_of, complete, left_out
 from evolve.desk import Desk
@@ -150,7 +151,7 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
     settings["workers"] = 1 if settings["pool"] == "serial" else settings["workers"] or _workers(problem)
     if all(settings[key] is None for key in SEARCH_LIMITS):
         settings["time"] = config.budget.seconds
-    if settings["workload"] != "generated" and Path(settings["workload"]).exists():
+    if settings["workload"] not in NAMED and Path(settings["workload"]).exists():
         settings["workload"] = str(Path(settings["workload"]).resolve())
     settings["problem"] = (
         problem_name if problem_name == problem.declaration.name else str(Path(problem_name).resolve())
@@ -176,7 +177,7 @@ def check_device(problem: Problem, device: str) -> None:
     facts = problem.declaration
     if not facts.kernel:
         return
-    if not uses_gpu(device):
+    if device == "cpu" or not visible_gpus():
         raise ConfigError(
             f"problem {facts.name} is scored by time on a GPU, and "
             + ("--device cpu does without one" if device == "cpu" else "none is visible here")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drawing import Raw, Section
+from figures_audit import audit
 from figures_runs import cheats, honest, search
 from figures_time import columns, exported, spread
 
@@ -13,6 +14,7 @@ SECTIONS: dict[str, Callable[[Raw], Section]] = {
     "spread": spread,
     "exported": exported,
     "honest": honest,
+    "audit": audit,
     "cheats": cheats,
     "search": search,
 }

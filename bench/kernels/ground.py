@@ -289,7 +289,8 @@ def gpu_facts(gpu: Gpu) -> dict[str, object]:
         "bandwidth_gb_s": facts.bandwidth / 1e9,
         "torch": facts.torch,
         "triton": facts.triton,
-        "cuda": facts.driver,
+        "driver": facts.driver,
+        "cuda": facts.cuda,
     }
 
 

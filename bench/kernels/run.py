@@ -100,18 +100,14 @@ def run_all(stages: Sequence[Stage], problems: tuple[str, ...], ends: float, out
         for position, stage in enumerate(stages):
             seconds = allotted(stages[position:], ends - time.time())
             if seconds < LEAST_SECONDS:
-                step: dict[str, Any] = {
-                    "status": "not begun",
-                    "error": "no time was left",
-                    "seconds": 0.0,
-                    "result": {},
-                }
+                step: dict[str, Any] = {**NOT_BEGUN, "result": {}}
             else:
                 print(f"{stage.name}: at most {seconds:.0f} s", flush=True)
                 step = run_step(stage, problems, seconds, scratch, log)
             step |= {"allotted_seconds": round(seconds, 1), "facts": facts, "problems": list(problems)}
             step["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            raw["steps"][stage.name] = step
+            # What was not begun costs nothing that is there from before.
+            raw["steps"][stage.name] = raw["steps"].get(stage.name, step) if step["status"] == "not begun" else step
             print(f"{stage.name}: {step['status']} after {step['seconds']:.0f} s", flush=True)
             keep_files(scratch, out)
             write_json(out / "raw.json", raw)
@@ -250,7 +246,7 @@ def commands() -> str:
     return "\n".join(
         [
             "pip install 'evolve-adrs[kernels]'   # or the checkout on PYTHONPATH",
-            "python bench/kernels/run.py --minutes 9 --out DIR",
+            "python bench/kernels/run.py --minutes 12 --out DIR",
             "python bench/kernels/run.py --minutes 9 --out DIR --only cheats search   # with more time for these",
         ]
     )

@@ -28,8 +28,9 @@ STAGES = (
     Stage(name="spread", wanted_seconds=105, stretch=1.5, shows="spread of a repeated comparison, and A/A noise"),
     Stage(name="exported", wanted_seconds=45, stretch=2.5, shows="a replay against the module's own time"),
     Stage(name="honest", wanted_seconds=100, stretch=2.5, shows="honest evaluations on fresh draws"),
+    Stage(name="audit", wanted_seconds=110, stretch=2.0, shows="what a finalist is put through, with planted faults"),
     Stage(name="cheats", wanted_seconds=100, stretch=9.0, shows="the audit of both problems"),
-    Stage(name="search", wanted_seconds=160, stretch=9.0, shows="an offline search on both problems"),
+    Stage(name="search", wanted_seconds=280, stretch=9.0, shows="an offline search on both problems"),
 )
 
 LEAST_SECONDS = 15.0

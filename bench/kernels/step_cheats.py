@@ -169,9 +169,9 @@ class Bailiff:
         """Start the judge and mark the block, by the honest module's recordings."""
         honest = source_of(self.problem, "decent")
         recording = self.futures[honest].result().recording()
-        self.stock |= {key_of(honest, workload): recording for workload in self.workloads}
+        self.stock |= {key_of(honest, workload.calls): recording for workload in self.workloads}
         self.judge = stocked_judge(self.problem, self.stock, frozenset({SCREEN}), GPU_SECONDS)
-        marked = tuple(self.judge.mark(workload) for workload in self.workloads)
+        marked = tuple(self.judge.mark(workload, (Split.TRAIN, 0)) for workload in self.workloads)
         self.block = Block(split=Split.TRAIN, number=0, standards=marked)
 
     def close(self) -> None:

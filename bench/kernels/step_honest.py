@@ -165,10 +165,10 @@ def evaluate(judge: Judge, one: Try, stock: dict[str, Recording], marked: _Marke
     except Exception as error:  # noqa: BLE001 - an honest program that is not recorded is refused
         tally(found, one, Outcome.CRASHED, f"not recorded: {one_line(error)}", 0.0, 0.0)
         return
-    stock[key_of(one.source, one.workload)] = recording
+    stock[key_of(one.source, one.workload.calls)] = recording
     if marked.number != one.block or marked.block is None:
         # The first program of each block is the decent seed, so that the baseline's recording is in stock by now.
-        standard = judge.mark(one.workload)
+        standard = judge.mark(one.workload, (Split.TRAIN, one.block))
         marked.number, marked.block = one.block, Block(split=Split.TRAIN, number=one.block, standards=(standard,))
     prepared = Prepared(found=recording)
     evaluation = judge.evaluate(one.source, marked.block, prepared=prepared)

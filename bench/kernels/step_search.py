@@ -22,8 +22,8 @@ from db.archive import Archive
 from db.records import EvaluationRecord, Purpose, RunRecord
 from evaluators.model import Evaluation, Split
 
-OVERHEAD_SECONDS = 75.0
-"""Of a run beside its search: start of the workers before it, hidden shapes after it."""
+OVERHEAD_SECONDS = 120.0
+"""Of a run beside its search: start of the workers before it, hidden shapes and the audits of finalists after it."""
 
 LEAST_SEARCH_SECONDS = 20.0
 STOP_SECONDS = 4.0

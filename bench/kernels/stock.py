@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ground import SEED
 
@@ -11,9 +11,9 @@ from evaluators.arena import Terms
 from evaluators.audit.run import TIMING
 from evaluators.judge import Judge
 from evaluators.kernels.arena import TIMEOUT_SECONDS, GpuArena
+from evaluators.kernels.forms import Call
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.problem import KernelProblem
-from evaluators.kernels.task import KernelWorkload
 from evaluators.seeding import secret_from_seed
 
 
@@ -30,13 +30,13 @@ class StockedArena(GpuArena):
         self._stock = stock
         super().__init__(terms, patience_seconds=patience_seconds)
 
-    def _record(self, source: str, workload: KernelWorkload) -> Recording:
-        return self._stock.get(key_of(source, workload)) or super()._record(source, workload)
+    def _record(self, source: str, calls: Sequence[Call]) -> Recording:
+        return self._stock.get(key_of(source, calls)) or super()._record(source, calls)
 
 
-def key_of(source: str, workload: KernelWorkload) -> str:
+def key_of(source: str, calls: Sequence[Call]) -> str:
     """What a recording hangs on."""
-    return f"{workload.calls!r}\n{source}"
+    return f"{tuple(calls)!r}\n{source}"
 
 
 def stocked_judge(

@@ -38,7 +38,8 @@ def audit_kernels(problem: KernelProblem, plan: AuditPlan) -> Iterator[Finding]:
     judge = Judge(problem, secret=secret, clock=time.perf_counter, cpu=plan.cpu, off=frozenset({SCREEN}), arena=arena)
     with closing(judge):
         require_sandbox(judge.layers, plan.require_sandbox)
-        marked = tuple(judge.mark(workload) for workload in judge.draw(Split.TRAIN, 0)[:WORKLOADS])
+        drawn = judge.draw(Split.TRAIN, 0)[:WORKLOADS]
+        marked = tuple(judge.mark(workload, (Split.TRAIN, 0)) for workload in drawn)
         block = Block(split=Split.TRAIN, number=0, standards=marked)
         court = Court(problem=problem, judge=judge, block=block, cheats=(), seed=plan.seed, strict=plan.strict)
         if not plan.only:

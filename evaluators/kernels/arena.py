@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import cast
 
 from evaluators.arena import Arena, Entrance, Terms
+from evaluators.block import Block
 from evaluators.host import describe_host, require_kernel_libraries, uses_gpu
+from evaluators.kernels.auditing import Inspection
+from evaluators.kernels.forms import Call
 from evaluators.kernels.gpu.client import Gpu, Measurement, Request
-from evaluators.kernels.guest import KernelGuest, Prepared, ReplayedGuest, resources
+from evaluators.kernels.guest import KernelGuest, Prepared, ReplayedGuest, prepare, resources
 from evaluators.kernels.interpreting import MOST_ROWS, Interpreter, check_on_cpu
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.problem import NOMINAL_GAP, KernelProblem
 from evaluators.kernels.recording import Recorder, empty_recording
 from evaluators.kernels.task import KernelWorkload
-from evaluators.problem import Measured, seed_named
+from evaluators.model import EvaluatorError, Split
+from evaluators.problem import Measured, Workload, seed_named
 from evaluators.seeding import timing_seed
 from evaluators.timing import Plan
 
@@ -92,7 +96,8 @@ class GpuArena:
             self._open = opening.pop_all()
         self.host = describe_host(self._recorder.layers) | {
             "gpu": facts.name,
-            "gpu driver": facts.driver,
+            "gpu driver": facts.driver or "unknown",
+            "cuda of the driver": facts.cuda,
             "torch": facts.torch,
             "triton": facts.triton,
         }
@@ -107,6 +112,10 @@ class GpuArena:
         """See `Arena`."""
         return ""
 
+    def prepare(self, source: str, workloads: Sequence[Workload]) -> object:
+        """See `Arena`: a recording of all calls of the block."""
+        return prepare(cast(Sequence[KernelWorkload], workloads), lambda calls: self._record(source, calls))
+
     @contextmanager
     def guest(self, source: str, entrance: Entrance) -> Iterator[ReplayedGuest]:
         """See `Arena`."""
@@ -115,33 +124,52 @@ class GpuArena:
         def record(workload: KernelWorkload) -> Recording:
             if isinstance(entrance.prepared, Prepared):
                 return entrance.prepared.recording()
-            return self._baseline(workload) if source == self._baseline_source else self._record(source, workload)
+            if source == self._baseline_source:
+                return self._baseline(workload)
+            raise EvaluatorError("a Triton module that is not the baseline must be prepared, by Arena.prepare")
 
         def replay(workload: KernelWorkload, recording: Recording) -> Measurement:
-            request = Request(
-                workload=workload,
-                candidate=recording,
-                baseline=self._baseline(workload),
-                empty=self._empty,
-                seed=timing_seed(terms.secret, workload.name, source),
-                plan=replace(terms.plan or KERNEL_PLAN, hopeless_below=entrance.hopeless_below),
-                off=terms.off,
-            )
+            seed = timing_seed(terms.secret, workload.name, source)
+            request = self._request(workload, recording, seed, entrance.hopeless_below)
             return self._gpu.measure(request, self._patience_seconds)
 
         yield ReplayedGuest(record, replay, terms.off)
+
+    def audit(self, source: str, block: Block, prepared: object) -> Mapping[str, str]:
+        """See `Arena` and `Inspection`; the problem's own seeds are trusted."""
+        if any(source == seed.source for seed in self._problem.seeds) or not isinstance(prepared, Prepared):
+            return {}
+        recording = prepared.recording()
+        requests = []
+        for workload in cast(Sequence[KernelWorkload], block.workloads):
+            seed = timing_seed(self._terms.secret, f"audit of {workload.name}", source)
+            requests.append(self._request(workload, recording, seed, None))
+        return Inspection(self._gpu, requests, self._patience_seconds).told(thorough=block.split is Split.HIDDEN)
 
     def close(self) -> None:
         """See `Arena`."""
         self._open.close()
 
-    def _record(self, source: str, workload: KernelWorkload) -> Recording:
-        return self._recorder.record(source, self._problem.declaration.entry, workload.calls)
+    def _request(
+        self, workload: KernelWorkload, recording: Recording, seed: bytes, hopeless_below: float | None
+    ) -> Request:
+        return Request(
+            workload=workload,
+            candidate=recording,
+            baseline=self._baseline(workload),
+            empty=self._empty,
+            seed=seed,
+            plan=replace(self._terms.plan or KERNEL_PLAN, hopeless_below=hopeless_below),
+            off=self._terms.off,
+        )
+
+    def _record(self, source: str, calls: Sequence[Call]) -> Recording:
+        return self._recorder.record(source, self._problem.declaration.entry, calls)
 
     def _baseline(self, workload: KernelWorkload) -> Recording:
         key = repr(workload.calls)
         if key not in self._baselines:
-            self._baselines[key] = self._record(self._baseline_source, workload)
+            self._baselines[key] = self._record(self._baseline_source, workload.calls)
             if len(self._baselines) > KEPT_RECORDINGS:
                 self._baselines.popitem(last=False)
         self._baselines.move_to_end(key)
@@ -180,19 +208,35 @@ class CpuArena:
         """See `Arena`."""
         return BLIND_TO
 
+    def prepare(self, source: str, workloads: Sequence[Workload]) -> object:
+        """See `Arena`: a recording of all calls of the block, as on a GPU, so that its limits count alike."""
+        return prepare(cast(Sequence[KernelWorkload], workloads), lambda calls: self._record(source, calls))
+
     @contextmanager
     def guest(self, source: str, entrance: Entrance) -> Iterator[InterpretedGuest]:
         """See `Arena`."""
-        del entrance
-        yield InterpretedGuest(lambda workload: self._measure(source, workload), self._terms.off)
+
+        def measure(workload: KernelWorkload) -> Measured:
+            if isinstance(entrance.prepared, Prepared):
+                return self._measure(source, workload, entrance.prepared.recording())
+            return self._measure(source, workload, self._record(source, workload.calls))
+
+        yield InterpretedGuest(measure, self._terms.off)
+
+    def audit(self, source: str, block: Block, prepared: object) -> Mapping[str, str]:
+        """See `Arena`; the interpreter has told all that it can."""
+        del source, block, prepared
+        return {}
 
     def close(self) -> None:
         """See `Arena`."""
         self._open.close()
 
-    def _measure(self, source: str, workload: KernelWorkload) -> Measured:
+    def _record(self, source: str, calls: Sequence[Call]) -> Recording:
+        return self._recorder.record(source, self._problem.declaration.entry, calls)
+
+    def _measure(self, source: str, workload: KernelWorkload, recording: Recording) -> Measured:
         entry = self._problem.declaration.entry
-        recording = self._recorder.record(source, entry, workload.calls)
         check_on_cpu(self._problem.task, workload, self._interpreter, source, entry, self._terms.off)
         return Measured(series=(0.0,), metrics=resources(recording, workload), stderr=0.0, ceiling=NOMINAL_GAP)
 

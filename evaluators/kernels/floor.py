@@ -32,7 +32,8 @@ class GpuFacts:
         bandwidth: bytes/s of the memory bus at its highest clock.
         bf16_flops: FLOP/s of the matrix units at the highest clock.
         fp32_flops: FLOP/s outside of them at the highest clock.
-        driver: highest CUDA version that the driver knows.
+        driver: version of the driver, such as ``580.95.05``; empty where it does not tell.
+        cuda: highest CUDA version that the driver knows, such as ``13.0``.
         torch: version in the judge process.
         triton: version installed there, empty if none.
     """
@@ -47,6 +48,7 @@ class GpuFacts:
     bf16_flops: float
     fp32_flops: float
     driver: str
+    cuda: str
     torch: str
     triton: str
 

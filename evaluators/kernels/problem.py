@@ -22,6 +22,10 @@ BASELINE = "decent"
 NOMINAL_GAP = 1.0
 """log2 of baseline over floor where no clock can be believed: it only keeps a score that is never given finite."""
 
+LEAST_GAP = 0.05
+"""The least that 100 points may mean on a shape, in log2 (3.5 %): no better is the time of a short call known. A
+baseline that is at the floor, or by noise seems so, then neither costs the block nor makes a score of noise."""
+
 METRICS = (
     Metric(name="time_us", unit="us", higher_is_better=False, description="median of one call, cold cache, as a graph"),
     Metric(name=OVER_FLOOR, unit="x", higher_is_better=False, description="that time over the floor of the machine"),
@@ -46,6 +50,8 @@ class KernelFacts:
         parameters: its parameters' names, in order.
         folder: seeds and statement.
         origin: what `evaluators.registry.load_problem` finds it by in another process; empty for its name.
+        best_known: see `Declaration`.
+        cost: see `Declaration`.
     """
 
     name: str
@@ -54,6 +60,8 @@ class KernelFacts:
     parameters: tuple[str, ...]
     folder: Path
     origin: str = ""
+    best_known: str = ""
+    cost: str = ""
 
 
 class KernelProblem:
@@ -67,6 +75,7 @@ class KernelProblem:
     def __init__(self, facts: KernelFacts, task: AuditableTask) -> None:
         self.task = task
         self.origin = facts.origin or facts.name
+        self.folder = facts.folder
         self.statement = read_statement(facts.folder)
         self.seeds: tuple[Seed, ...] = read_seeds(facts.folder)
         self.relations: tuple[Relation, ...] = ()
@@ -94,6 +103,8 @@ class KernelProblem:
             checks=task.checks,
             timed=True,
             kernel=True,
+            best_known=facts.best_known,
+            cost=facts.cost,
             shown_by_kind=("time_us", OVER_FLOOR, "bandwidth", "registers", "local_bytes", "shared_bytes"),
         )
 
@@ -118,14 +129,11 @@ class KernelProblem:
         return _kernel(guest).measure(workload)
 
     def reference_objective(self, workload: KernelWorkload, open_seed: Callable[[str], Guest]) -> float:
-        """How far the floor lies below the baseline's time, in log2: 100 points of this shape."""
+        """How far the floor lies below the baseline's time, in log2, at least `LEAST_GAP`: 100 points of this shape."""
         guest = _kernel(open_seed(BASELINE))
         if not guest.is_clocked:
             return NOMINAL_GAP
-        over = guest.measure(workload).metrics[OVER_FLOOR]
-        if over <= 1:
-            raise EvaluatorError(f"{workload.name}: the baseline is as fast as the floor; there is nothing to gain")
-        return math.log2(over)
+        return max(LEAST_GAP, math.log2(guest.measure(workload).metrics[OVER_FLOOR]))
 
     def ceiling(self, workload: KernelWorkload) -> float:
         """Only the machine can tell; see `Measured.ceiling`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ from evaluators.tasks import Finished, PoolError, Task, WorkerSpec, slots_of
 
 START_SECONDS = 180
 
+LOOK_SECONDS = 0.5
+"""How often to look whether a worker that died is there again."""
+
+BUSY_SECONDS = 5.0
+"""A worker that says nothing for so long is there and has something to do."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Preparing:
@@ -30,13 +37,11 @@ class _Preparing:
     Args:
         task: whose it is.
         index: which recorder.
-        block: reference to the block.
         prepared: reference to what comes of it.
     """
 
     task: Task
     index: int
-    block: Any
     prepared: Any
 
 
@@ -98,18 +103,16 @@ class RayPool:
         return list(self._pids)
 
     def submit(self, task: Task) -> None:
-        """Queue a task; the first of a new block waits until its workloads are drawn."""
-        try:
-            block = self._block(task.split, task.block)
-        except ray.exceptions.RayError as error:
-            self._failed.append(Finished(key=task.key, failure=root_cause(error)))
-            return
+        """Queue a task; the first of a new block waits until its workloads are drawn, while it is being recorded."""
         if not self._preparers:
-            self._judge(task, block)
+            self._judge(task)
             return
         index = _idlest(self._preparing_load)
-        prepared, made = self._preparers[index].prepare.options(num_returns=2).remote(task, block)
-        self._preparing[made] = _Preparing(task=task, index=index, block=block, prepared=prepared)
+        prepared, made = self._preparers[index].prepare.options(num_returns=2).remote(task)
+        self._preparing[made] = _Preparing(task=task, index=index, prepared=prepared)
+        # The block is marked meanwhile; if that fails now, it is asked for again, and told, once the task is recorded.
+        with suppress(ray.exceptions.RayError):
+            self._block(task.split, task.block)
 
     def next_finished(self, timeout_seconds: float) -> Finished | None:
         """See `evaluators.tasks.EvaluationPool`."""
@@ -138,11 +141,17 @@ class RayPool:
         try:
             ray.get(made)
         except ray.exceptions.RayError as error:
+            _wait_for(self._preparers[waiting.index], error)
             self._failed.append(Finished(key=waiting.task.key, failure=root_cause(error)))
         else:
-            self._judge(waiting.task, waiting.block, waiting.prepared)
+            self._judge(waiting.task, waiting.prepared)
 
-    def _judge(self, task: Task, block: Any, prepared: Any = None) -> None:
+    def _judge(self, task: Task, prepared: Any = None) -> None:
+        try:
+            block = self._block(task.split, task.block)
+        except ray.exceptions.RayError as error:
+            self._failed.append(Finished(key=task.key, failure=root_cause(error)))
+            return
         index = _idlest(self._load)
         self._running[self._judges[index].evaluate.remote(task, block, prepared)] = (task, index, block)
 
@@ -155,6 +164,7 @@ class RayPool:
             # The block may have died with its worker: mark it anew rather than fail for ever.
             if self._blocks.get((task.split, task.block)) is block:
                 del self._blocks[task.split, task.block]
+            _wait_for(self._judges[index], error)
             return Finished(key=task.key, failure=root_cause(error))
         if isinstance(result, str):
             return Finished(key=task.key, failure=result)
@@ -167,12 +177,32 @@ class RayPool:
             # The driver fetches the number alone: only workers have the problem's module and need the workloads.
             workloads, counted = self._judges[0].draw.options(num_returns=2).remote(split, number)
             count = 1 if number == SMOKE_BLOCK else ray.get(counted)
-            marked = [self._judges[index % len(self._judges)].mark.remote(workloads, index) for index in range(count)]
+            judges = [self._judges[index % len(self._judges)] for index in range(count)]
+            marked = [judge.mark.remote(workloads, at, split, number) for at, judge in enumerate(judges)]
             self._blocks[key] = self._judges[0].assemble.remote(split, number, *marked)
             if len(self._blocks) > KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(key)
         return self._blocks[key]
+
+
+def _wait_for(worker: Any, error: Exception) -> None:
+    """Wait until a worker that died is there again: until then it fails all that it is given, at once.
+
+    Args:
+        worker: who died, if that is what went wrong.
+        error: what went wrong.
+    """
+    ends = time.monotonic() + START_SECONDS
+    while isinstance(error, ray.exceptions.RayActorError) and time.monotonic() < ends:
+        try:
+            ray.get(worker.pid.remote(), timeout=BUSY_SECONDS)
+        except ray.exceptions.GetTimeoutError:
+            return
+        except ray.exceptions.RayActorError:
+            time.sleep(LOOK_SECONDS)
+        else:
+            return
 
 
 def _idlest(load: list[int]) -> int:

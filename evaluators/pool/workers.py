@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from evaluators.block import Block, Standard
+from evaluators.block import SMOKE_BLOCK, Block, Standard
 from evaluators.judge import Judge
 from evaluators.model import Evaluation, EvaluatorError, Split
 from evaluators.problem import Workload
 from evaluators.registry import load_problem
 from evaluators.screen import screen_by
+from evaluators.seeding import workload_seed
 from evaluators.tasks import Task, WorkerSpec
 from sandbox import SandboxError
 
@@ -34,9 +35,9 @@ class JudgeWorker:
         workloads = list(self._judge.draw(split, number))
         return workloads, len(workloads)
 
-    def mark(self, workloads: list[Workload], index: int) -> Standard:
-        """Measure baseline, reference and ceiling of one workload."""
-        return self._judge.mark(workloads[index])
+    def mark(self, workloads: list[Workload], index: int, split: Split, number: int) -> Standard:
+        """Measure baseline, reference and ceiling of one workload of that block."""
+        return self._judge.mark(workloads[index], (split, number))
 
     def assemble(self, split: Split, number: int, *standards: Standard) -> Block:
         """Put a block together from what several workers marked."""
@@ -62,8 +63,10 @@ class JudgeWorker:
 class PreparingWorker:
     """Records kernels for a GPU that it does not see.
 
+    It draws a block's calls itself, so that it waits neither for a judge that is busy nor for the block's marks.
+
     Args:
-        spec: which problem.
+        spec: which problem, under which secret.
         cpu: the processor to record on.
         target: what the GPU's own worker says of it.
     """
@@ -72,10 +75,11 @@ class PreparingWorker:
         from evaluators.kernels.arena import Target  # noqa: PLC0415 - only kernels are prepared
 
         self._problem = load_problem(spec.problem, spec.workload)
+        self._secret = spec.secret
         self._recorder = cast(Target, target).recorder(cpu)
 
-    def prepare(self, task: Task, block: Block) -> tuple[object, None]:
-        """Record a program on a block's shapes, for a judge; our own failures come back as text.
+    def prepare(self, task: Task) -> tuple[object, None]:
+        """Record a program on its block's shapes, for a judge; our own failures come back as text.
 
         The driver fetches the second alone, to see that there is a first.
         """
@@ -84,7 +88,8 @@ class PreparingWorker:
         facts = self._problem.declaration
         if screen_by(facts, task.source) is not None:
             return None, None  # the judge says so too, and why
-        workloads: Any = [standard.workload for standard in block.standards]
+        seed = workload_seed(self._secret, task.split, task.block)
+        workloads: Any = self._problem.workloads(task.split, seed)[: 1 if task.block == SMOKE_BLOCK else None]
         found = _ours_as_text(
             lambda: prepare(workloads, lambda calls: self._recorder.record(task.source, facts.entry, calls))
         )

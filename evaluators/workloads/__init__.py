@@ -1,1 +1,1 @@
-"""Streams of expert loads: a calibrated generator and readers for public traces."""
+"""Streams of expert loads and routes of tokens: calibrated generators, the project's own traces, readers for others."""

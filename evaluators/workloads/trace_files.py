@@ -91,7 +91,7 @@ def read_npz(path: Path, *, experts: int | None = None) -> Trace:
     Raises:
         TraceError: it cannot be used.
     """
-    arrays = _load_arrays(path)
+    arrays = load_arrays(path)
     names: dict[str, set[str]] = {prefix: set() for prefix in _PREFIXES}
     for name in arrays:
         prefix, _, domain = name.partition("_")
@@ -134,8 +134,12 @@ def read_esft(folder: Path, *, experts: int | None = None, top_k: int = 6) -> Tr
     return _trace(folder, domains, _digest(files, folder), experts)
 
 
-def _load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Read every array of an npz file without unpickling anything."""
+def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Read every array of an npz file without unpickling anything.
+
+    Raises:
+        TraceError: it cannot be read.
+    """
     mend = "write it again with numpy.savez_compressed and plain integer and float arrays"
     if path.stat().st_size == 0:
         raise TraceError(f"{path}: the file is empty; {mend}")

@@ -26,11 +26,21 @@ from evaluators.workloads.generator import derive_seed, random_generator
 from evaluators.workloads.stream import LoadStream
 from evaluators.workloads.trace_files import RoutedSequence, Trace, TraceError, read_trace
 
-__all__ = ["TraceError", "TraceOptions", "split_sequences", "trace_digest", "trace_streams"]
+__all__ = [
+    "FEWEST_WINDOWS",
+    "TraceError",
+    "TraceOptions",
+    "count_windows",
+    "schedule",
+    "split_sequences",
+    "trace_digest",
+    "trace_streams",
+]
 
 # Raise with every change of the rules above: scores of different versions never compare.
 TRACE_STREAMS_VERSION = 1
-_FEWEST_WINDOWS = 4
+FEWEST_WINDOWS = 4
+"""A stream with fewer windows would leave no history or nothing to score."""
 _SPLITS = tuple(Split)
 
 
@@ -66,8 +76,8 @@ class TraceOptions:
             raise TraceError(f"trace options: counts must be at least 1, got {self}")
         if self.num_gpus % self.num_nodes or (self.num_slots or self.num_gpus) % self.num_gpus:
             raise TraceError(f"trace options: needs slots % gpus == 0 and gpus % nodes == 0, got {self}")
-        if self.warm_windows + self.scored_windows < _FEWEST_WINDOWS or self.scored_windows < 1:
-            raise TraceError(f"trace options: needs at least {_FEWEST_WINDOWS} windows in all, got {self}")
+        if self.warm_windows + self.scored_windows < FEWEST_WINDOWS or self.scored_windows < 1:
+            raise TraceError(f"trace options: needs at least {FEWEST_WINDOWS} windows in all, got {self}")
 
     def slots(self, experts: int) -> int:
         """Slots per layer for so many experts.
@@ -100,17 +110,17 @@ def trace_streams(path: Path, split: Split, seed: bytes, options: TraceOptions |
     trace = read_trace(path, experts=options.experts, top_k=options.top_k)
     slots = options.slots(trace.experts)
     held = split_sequences(trace, split)
-    pools = {domain: pool for domain, pool in held.items() if len(pool) >= _FEWEST_WINDOWS}
+    pools = {domain: pool for domain, pool in held.items() if len(pool) >= FEWEST_WINDOWS}
     if not pools:
         counts = {domain: len(pool) for domain, pool in held.items()}
         raise TraceError(
-            f"{path}: too few sequences for split {split.value}: {counts}; a domain needs {_FEWEST_WINDOWS} "
-            f"there, that is {len(_SPLITS) * _FEWEST_WINDOWS} in all; record more sequences"
+            f"{path}: too few sequences for split {split.value}: {counts}; a domain needs {FEWEST_WINDOWS} "
+            f"there, that is {len(_SPLITS) * FEWEST_WINDOWS} in all; record more sequences"
         )
     streams = []
     for name, members in _plans(list(pools)):
         rng = random_generator(derive_seed(seed, f"{split.value}/{name}"))
-        loads = _windows(_schedule(name, [pools[domain] for domain in members], rng), trace, options)
+        loads = count_windows(schedule(name, [pools[domain] for domain in members], rng), trace, options)
         wanted = options.warm_windows + options.scored_windows
         streams.append(
             LoadStream(
@@ -163,7 +173,7 @@ def _plans(domains: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
     ]
 
 
-def _schedule(
+def schedule(
     name: str, pools: Sequence[Sequence[RoutedSequence]], rng: np.random.Generator
 ) -> list[tuple[float, RoutedSequence]]:
     """Give every sequence a moment in [0, 1) at which it arrives.
@@ -186,7 +196,7 @@ def _schedule(
     return members
 
 
-def _windows(
+def count_windows(
     members: Sequence[tuple[float, RoutedSequence]], trace: Trace, options: TraceOptions
 ) -> NDArray[np.float32]:
     """Count loads float32 ``(windows, layers, experts)`` for as many windows as the sequences can fill."""
@@ -196,7 +206,7 @@ def _windows(
     while True:
         place = np.minimum((moments * windows).astype(np.int64), windows - 1)
         held = np.bincount(place, weights=tokens, minlength=windows)
-        if windows == _FEWEST_WINDOWS or held.min() >= options.min_tokens:
+        if windows == FEWEST_WINDOWS or held.min() >= options.min_tokens:
             break
         windows -= 1
     loads = np.zeros((windows, trace.layers * trace.experts), dtype=np.float32)

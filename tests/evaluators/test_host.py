@@ -7,6 +7,7 @@ import pytest
 
 from evaluators import host
 from evaluators.model import EvaluatorError
+from evaluators.problem import ProblemError
 
 
 class Devices:
@@ -50,7 +51,7 @@ def test_gpus_are_those_that_exist_and_are_chosen(
 def test_a_gpu_that_is_asked_for_has_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.uses_gpu("cuda")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(EvaluatorError, match="--device cpu"):
+    with pytest.raises(ProblemError, match="--device cpu"):
         host.uses_gpu("cuda")
 
 

@@ -353,7 +353,9 @@ def test_doctor_tests_the_parts(tmp_path: Path) -> None:
     [
         (("run", "topk_gating"), 2, "scored by time on a GPU"),
         (("run", "moe_combine", "--device", "cpu"), 2, "--device cpu does without one"),
-        (("score", "topk_gating", str(KERNEL), "--device", "cuda"), 1, "--device cpu checks"),
+        (("run", "moe_combine", "--device", "cuda"), 2, "hint: without a GPU, evolve score moe_combine"),
+        (("score", "topk_gating", str(KERNEL), "--device", "cuda"), 2, "--device cpu checks"),
+        (("audit", "topk_gating", "--device", "cuda"), 2, "--device cpu checks"),
     ],
 )
 def test_without_a_gpu_kernels_are_refused_in_one_clear_error(

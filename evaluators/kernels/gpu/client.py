@@ -15,6 +15,7 @@ from typing import IO, cast
 
 from evaluators.kernels.floor import GpuFacts
 from evaluators.kernels.gpu.protocol import (
+    ALL_LAUNCHES,
     Broken,
     Column,
     Done,
@@ -27,10 +28,11 @@ from evaluators.kernels.gpu.protocol import (
     Request,
     Turn,
 )
+from evaluators.kernels.gpu.sanitizer import Sanitized, sanitized
 from evaluators.model import EvaluatorError, Outcome
 from evaluators.problem import RefusedError
 
-__all__ = ["Column", "Gpu", "Measurement", "Request"]
+__all__ = ["Column", "Gpu", "LostError", "Measurement", "Request"]
 
 START_SECONDS = 300.0
 """Torch, CUDA and the problem have to be up by then; some seconds as a rule."""
@@ -40,6 +42,20 @@ END_SECONDS = 60.0
 
 TAIL_BYTES = 2000
 SERVICE = "evaluators.kernels.gpu.service"
+ONCE = "evaluators.kernels.gpu.once"
+
+
+class LostError(EvaluatorError):
+    """The GPU judge process ended without a word.
+
+    Args:
+        reason: what it printed last.
+        candidate: whether it was the candidate's turn.
+    """
+
+    def __init__(self, reason: str, *, candidate: bool) -> None:
+        super().__init__(reason)
+        self.candidate = candidate
 
 
 class _Process:
@@ -85,7 +101,7 @@ class _Process:
         """The next message but for turns, which are noted; None when none came in time.
 
         Raises:
-            EvaluatorError: the process is gone.
+            LostError: the process is gone.
         """
         deadline = time.monotonic() + timeout_seconds
         try:
@@ -95,7 +111,10 @@ class _Process:
                     return message
                 self._turn(candidate=message.candidate)
         except (EOFError, OSError) as error:
-            raise EvaluatorError(f"the GPU judge process ended without a word; it printed:\n{self.tail()}") from error
+            raise LostError(
+                f"the GPU judge process ended without a word; it printed:\n{self.tail()}",
+                candidate=self._candidates_turn,
+            ) from error
         return None
 
     def _turn(self, *, candidate: bool) -> None:
@@ -117,14 +136,14 @@ class _Process:
         """Send an order.
 
         Raises:
-            EvaluatorError: the process is gone.
+            LostError: the process is gone.
         """
         self._turn(candidate=False)
         self._candidates_seconds = 0.0
         try:
             self._connection.send(order)
         except OSError as error:
-            raise EvaluatorError(f"the GPU judge process is gone; it printed:\n{self.tail()}") from error
+            raise LostError(f"the GPU judge process is gone; it printed:\n{self.tail()}", candidate=False) from error
 
     def tail(self) -> str:
         """The end of what it printed."""
@@ -158,10 +177,14 @@ class Gpu:
         workload: see `evaluators.registry.load_problem`.
         index: which of the visible GPUs.
         service: module of the process; only tests have another.
+        once: module of a process that obeys one order; likewise.
     """
 
-    def __init__(self, problem: str, workload: str, *, index: int = 0, service: str = SERVICE) -> None:
+    def __init__(
+        self, problem: str, workload: str, *, index: int = 0, service: str = SERVICE, once: str = ONCE
+    ) -> None:
         self._start = (service, problem, workload, index)
+        self._once = [sys.executable, "-m", once, str(os.getpid()), str(index), problem, workload]
         self._process: _Process | None = None
         self._facts: GpuFacts | None = None
 
@@ -179,6 +202,9 @@ class Gpu:
     def measure(self, request: Request, timeout_seconds: float) -> Measurement:
         """Check and time a candidate.
 
+        Where the process ends while it is the candidate's turn, whose fault that is is found out: if the baseline is
+        measured in a new one, and the candidate ends a third, then it is the candidate's.
+
         Args:
             request: what to measure.
             timeout_seconds: for all of it; the start of a process comes on top.
@@ -187,13 +213,81 @@ class Gpu:
             RefusedError: the candidate is wrong, fails on the device, or takes too long.
             EvaluatorError: the judge or the baseline fails.
         """
+        try:
+            return self._measured(request, timeout_seconds)
+        except LostError as lost:
+            if not lost.candidate or request.candidate == request.baseline:
+                raise
+        name = request.workload.name
+        try:
+            self._measured(replace(request, candidate=request.baseline), timeout_seconds)
+        except RefusedError as error:
+            raise EvaluatorError(f"{name}: the GPU judge process ended, and the baseline fails: {error}") from error
+        try:
+            return self._measured(request, timeout_seconds)
+        except LostError as again:
+            if not again.candidate:
+                raise
+            raise RefusedError(
+                Outcome.CRASHED,
+                f"{name}: it ends the process that owns the GPU, twice, and the baseline between does not",
+            ) from again
+
+    def _measured(self, request: Request, timeout_seconds: float) -> Measurement:
         return cast(Measurement, self._ask(Order(job=Job.MEASURE, request=request), timeout_seconds))
+
+    def check(self, request: Request, timeout_seconds: float) -> None:
+        """Check a candidate on all cases of a workload, without timing it.
+
+        Raises:
+            RefusedError: the candidate is wrong, fails on the device, or takes too long.
+            EvaluatorError: the judge fails.
+        """
+        self._ask(Order(job=Job.CHECK, request=request), timeout_seconds)
+
+    def sanitized(self, request: Request, timeout_seconds: float) -> Sanitized:
+        """Run all cases of a workload once in another process under compute-sanitizer.
+
+        Args:
+            request: the candidate.
+            timeout_seconds: for all of it, the start of the process included.
+        """
+        return sanitized(self._once, Order(job=Job.RUN, request=_portable(request)), timeout_seconds)
+
+    def is_right_without(self, request: Request, launch: int, timeout_seconds: float) -> bool:
+        """Whether the timed call's outputs are right without one launch; a failure of the rest counts as wrong.
+
+        Args:
+            request: the candidate.
+            launch: its position among the launches of the timed call; `ALL_LAUNCHES` for every one.
+            timeout_seconds: for the rest of them.
+
+        Raises:
+            EvaluatorError: the judge fails.
+        """
+        order = Order(job=Job.NEEDED, request=request, options={"launch": launch})
+        try:
+            return bool(self._ask(order, timeout_seconds))
+        except RefusedError:
+            return False
+        except LostError as lost:
+            if not lost.candidate:
+                raise
+            return False
+
+    def is_decoy(self, request: Request, timeout_seconds: float) -> bool:
+        """Whether the timed call's outputs are right without any of its launches, which then only pretend to work.
+
+        Args:
+            request: the candidate, which is right.
+            timeout_seconds: for what is left of it.
+        """
+        return self.is_right_without(request, ALL_LAUNCHES, timeout_seconds)
 
     def needed_launches(self, request: Request, timeout_seconds: float) -> tuple[int, ...]:
         """Positions of the launches of the timed call without which its outputs are no longer right.
 
-        A launch that is not among them is for nothing, and hides what the others do. A failure of the rest counts as
-        wrong.
+        A launch that is not among them does nothing that shows in this call, or another does the same again.
 
         Args:
             request: the candidate, which is right.
@@ -203,16 +297,7 @@ class Gpu:
             EvaluatorError: the judge fails.
         """
         count = len(request.candidate.plans[request.workload.timed.call.name].launches)
-        needed = []
-        for launch in range(count):
-            order = Order(job=Job.NEEDED, request=request, options={"launch": launch})
-            try:
-                right = bool(self._ask(order, timeout_seconds))
-            except RefusedError:
-                right = False
-            if not right:
-                needed.append(launch)
-        return tuple(needed)
+        return tuple(at for at in range(count) if not self.is_right_without(request, at, timeout_seconds))
 
     def columns(self, request: Request, names: Sequence[str], timeout_seconds: float) -> Mapping[str, Column]:
         """Measure what a user would compare with against the baseline, each captured in graphs.

@@ -130,7 +130,7 @@ class Driver:
             return f"CUDA error {code}"
         return text.value.decode()
 
-    def version(self) -> str:
+    def cuda_version(self) -> str:
         """Highest CUDA version that the driver knows, such as ``13.0``."""
         number = c_int()
         self._call("cuDriverGetVersion", byref(number))

@@ -10,7 +10,7 @@ import torch
 from evaluators.kernels.floor import GpuFacts, peak_bandwidth, peak_flops
 from evaluators.kernels.gpu import cuda
 from evaluators.kernels.gpu.clocked import Flush
-from evaluators.kernels.gpu.clocks import Clocks
+from evaluators.kernels.gpu.clocks import Clocks, driver_version
 from evaluators.kernels.gpu.correct import Device
 from evaluators.kernels.gpu.match import Bench
 from evaluators.kernels.gpu.protocol import Turn
@@ -63,7 +63,8 @@ def gpu_facts(driver: cuda.Driver, device: int, index: int) -> GpuFacts:
         ),
         bf16_flops=bf16,
         fp32_flops=fp32,
-        driver=driver.version(),
+        driver=driver_version(),
+        cuda=driver.cuda_version(),
         torch=str(torch.__version__),
         triton=_version_of("triton"),
     )

@@ -1,4 +1,4 @@
-"""The three jobs of the process: measure a candidate, try it without one launch, measure a library's function."""
+"""The jobs of the process: measure, check or run a candidate, try it without a launch, time a library's function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evaluators.kernels.gpu.clocked import Draw, Sampler, plan_for
 from evaluators.kernels.gpu.correct import run_candidate
 from evaluators.kernels.gpu.match import Bench, Match, probe
 from evaluators.kernels.gpu.memory import Arguments
-from evaluators.kernels.gpu.protocol import Column, Measurement, Request, Turn
+from evaluators.kernels.gpu.protocol import ALL_LAUNCHES, Column, Measurement, Request, Turn
 from evaluators.kernels.gpu.replay import Kernels
 from evaluators.kernels.task import Case, Tensors
 from evaluators.timing import Players, Timing, compare, is_hopeless, pooled
@@ -72,8 +72,41 @@ def measure(bench: Bench, request: Request) -> Measurement:
         return _measurement(match, timing, ours, (SHORT_NOTE,) if plan != request.plan else ())
 
 
+def check(bench: Bench, request: Request) -> None:
+    """Check the candidate on all cases.
+
+    Raises:
+        RefusedError: it is wrong.
+        CandidateError: it fails on the device.
+    """
+    with ExitStack() as stack:
+        match = _match(bench, request, stack)
+        match.check_candidate(match.candidate_kernels())
+
+
+def run(bench: Bench, request: Request) -> None:
+    """Replay every case once on fresh contents and look at no output: a tool watches.
+
+    Raises:
+        CandidateError: it fails on the device.
+    """
+    with ExitStack() as stack:
+        match = _match(bench, request, stack)
+        kernels, replay, checker = match.candidate_kernels(), run_candidate(bench.device), match.checker(frozenset())
+        for case in (*request.workload.checked, request.workload.timed):
+            bound = match.bind_candidate(kernels, case)
+            bound.arguments.refresh(bench.task.contents(case, match.numbers(1).start, bench.device.name))
+            bound.program.slab.poison(checker.poison())
+            replay(bound, case)
+
+
 def right_without(bench: Bench, request: Request, launch: int) -> bool:
     """Whether the timed call's outputs stay right with one launch left out, which then was for nothing.
+
+    Args:
+        bench: the GPU.
+        request: the candidate.
+        launch: position among the launches; `ALL_LAUNCHES` for every one.
 
     Raises:
         CandidateError: the rest fails on the device, as it may without that launch.
@@ -81,7 +114,9 @@ def right_without(bench: Bench, request: Request, launch: int) -> bool:
     with ExitStack() as stack:
         match = _match(bench, request, stack)
         kernels = match.candidate_kernels()
-        bound = match.bind_candidate(kernels, match.timed, without=launch)
+        count = len(match.plan_of(request.candidate, match.timed).launches)
+        without = range(count) if launch == ALL_LAUNCHES else (launch,)
+        bound = match.bind_candidate(kernels, match.timed, without=without)
         checker = match.checker(frozenset())
         return checker.fault(bound, match.timed, match.numbers(1).start, run_candidate(bench.device)) is None
 

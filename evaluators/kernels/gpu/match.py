@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ from evaluators.kernels.gpu.clocked import (
 )
 from evaluators.kernels.gpu.clocks import Clocks
 from evaluators.kernels.gpu.correct import DRAWS, Bound, Checker, Device, run_candidate, run_trusted
-from evaluators.kernels.gpu.memory import NAN_BYTE, Arguments, same_bits
+from evaluators.kernels.gpu.memory import NAN_BYTE, Arguments, Room, Slab, same_bits
 from evaluators.kernels.gpu.protocol import CLOCK, GUARDS, Request, Turn
 from evaluators.kernels.gpu.replay import Graph, Kernels, Program
 from evaluators.kernels.plan import LaunchPlan, Recording
@@ -52,6 +52,7 @@ class Bench:
         clocks: its clock rates.
         flush: empties its cache.
         tell: says whose turn it is.
+        room: makes the memory that candidates are checked on.
     """
 
     device: Device
@@ -60,6 +61,7 @@ class Bench:
     clocks: Clocks
     flush: Flush
     tell: Callable[[Turn], None]
+    room: Room = Slab
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,22 +121,22 @@ class Match:
 
     def program(self, kernels: Kernels, plan: LaunchPlan) -> Program:
         """A plan with buffers of its own."""
-        return Program(self.bench.device.driver, kernels, plan, self.bench.device.name)
+        return Program(self.bench.device.driver, kernels, plan, self.bench.device.name, self.bench.room)
 
-    def bind(self, program: Program, arguments: Arguments, *, without: int | None = None) -> Bound:
-        """A program captured on these arguments, all of its launches or all but one."""
+    def bind(self, program: Program, arguments: Arguments, *, without: Container[int] = ()) -> Bound:
+        """A program captured on these arguments, all of its launches or all but some."""
         graph: Graph = program.capture(arguments.addresses, self.bench.device.stream, without=without)
         self.stack.callback(graph.close)
         return Bound(program=program, arguments=arguments, graph=graph)
 
-    def bind_candidate(self, kernels: Kernels, case: Case, *, without: int | None = None) -> Bound:
+    def bind_candidate(self, kernels: Kernels, case: Case, *, without: Container[int] = ()) -> Bound:
         """The candidate on fresh buffers.
 
         Raises:
             CandidateError: a launch is impossible, or there is no room.
         """
         plan = self.plan_of(self.request.candidate, case)
-        arguments = Arguments(case.call, self.bench.device.name)
+        arguments = Arguments(case.call, self.bench.device.name, self.bench.room)
         with candidates(self.bench.device.driver, case.call.name):
             return self.bind(self.program(kernels, plan), arguments, without=without)
 

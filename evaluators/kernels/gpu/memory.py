@@ -5,8 +5,9 @@ Nothing here needs a GPU: a slab on ``cpu`` behaves alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -65,6 +66,22 @@ def _aligned(place: int) -> int:
     return -(-place // ALIGN) * ALIGN
 
 
+class Storages(Protocol):
+    """Memory for buffers."""
+
+    def poison(self, byte: int) -> None:
+        """Fill everything with one byte."""
+
+    def address(self, storage: int) -> int:
+        """Device address of a storage."""
+
+    def bytes_at(self, storage: int, offset: int, count: int) -> Tensor:
+        """So many bytes of a storage, as uint8; a view."""
+
+    def damage(self) -> str | None:
+        """What has been written to outside of the storages since they were last poisoned; None where nothing shows."""
+
+
 class Slab:
     """Storages in one allocation.
 
@@ -113,6 +130,37 @@ class Slab:
         return self._names[storage] if self._names else "the buffers"
 
 
+class Apart:
+    """Storages in allocations of their own, for a tool that knows where each of these ends; see `Slab`."""
+
+    def __init__(self, sizes: Sequence[int], names: Sequence[str], device: str) -> None:
+        del names
+        # An allocation of nothing has no address, which some launches need: a byte is as little as there is.
+        self._parts = [torch.empty(max(1, size), dtype=torch.uint8, device=device) for size in sizes]
+        self.poison(0)
+
+    def poison(self, byte: int) -> None:
+        """See `Storages`."""
+        for part in self._parts:
+            part.fill_(byte)
+
+    def address(self, storage: int) -> int:
+        """See `Storages`."""
+        return self._parts[storage].data_ptr()
+
+    def bytes_at(self, storage: int, offset: int, count: int) -> Tensor:
+        """See `Storages`."""
+        return self._parts[storage].narrow(0, offset, count)
+
+    def damage(self) -> str | None:
+        """Nothing shows: there is nothing between the storages."""
+        return None
+
+
+Room = Callable[[Sequence[int], Sequence[str], str], Storages]
+"""Makes memory for storages of these sizes, under these names, on this device: `Slab` or `Apart`."""
+
+
 def dtype_of(form: Form) -> torch.dtype:
     """Torch's type."""
     dtype = getattr(torch, form.dtype)
@@ -159,12 +207,13 @@ class Arguments:
     Args:
         call: their forms.
         device: ``cuda`` or ``cpu``.
+        room: makes their memory.
     """
 
-    def __init__(self, call: Call, device: str) -> None:
+    def __init__(self, call: Call, device: str, room: Room = Slab) -> None:
         self._call = call
         self._forms = call.tensors
-        self.slab = Slab([form.bytes for form in self._forms.values()], [repr(name) for name in self._forms], device)
+        self.slab = room([form.bytes for form in self._forms.values()], [repr(name) for name in self._forms], device)
         self.tensors: dict[str, Tensor] = {
             name: self.slab.bytes_at(storage, 0, form.bytes).view(dtype_of(form)).view(form.shape)
             for storage, (name, form) in enumerate(self._forms.items())

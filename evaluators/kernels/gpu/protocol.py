@@ -99,12 +99,19 @@ class Column:
     fault: str = ""
 
 
+ALL_LAUNCHES = -1
+"""Stands for every launch where one is to be left out."""
+
+
 class Job(StrEnum):
-    """What a process can be asked."""
+    """What a process can be asked: to check and time, to check alone, to check without a launch, to time a library's
+    function, or to run every case once, for a tool that watches."""
 
     MEASURE = "measure"
+    CHECK = "check"
     NEEDED = "needed"
     COLUMN = "column"
+    RUN = "run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +121,8 @@ class Order:
     Args:
         job: what to do with it.
         request: the request.
-        options: what else the job needs to know, as keywords.
+        options: what else the job needs to know, as keywords: ``launch`` (`Job.NEEDED`; `ALL_LAUNCHES` for every one),
+            ``name`` (`Job.COLUMN`).
     """
 
     job: Job

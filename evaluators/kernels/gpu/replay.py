@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from evaluators.kernels.gpu.cuda import (
     CudaError,
     Driver,
 )
-from evaluators.kernels.gpu.memory import ALIGN, Arguments, Slab
+from evaluators.kernels.gpu.memory import ALIGN, Arguments, Room, Slab
 from evaluators.kernels.gpu.parameters import Parameters, parameter_bytes
 from evaluators.kernels.plan import Fill, Kernel, Launch, LaunchPlan, Output, Pointer, Recording
 from evaluators.model import Outcome
@@ -147,9 +147,10 @@ class Program:
         kernels: of the recording, loaded.
         plan: what to replay.
         device: where the buffers lie.
+        room: makes their memory.
     """
 
-    def __init__(self, driver: Driver, kernels: Kernels, plan: LaunchPlan, device: str) -> None:
+    def __init__(self, driver: Driver, kernels: Kernels, plan: LaunchPlan, device: str, room: Room = Slab) -> None:
         self._driver = driver
         self._kernels = kernels
         self.plan = plan
@@ -158,7 +159,7 @@ class Program:
         sizes = [plan.storages[index].bytes for index in self._own]
         scratch = scratch_bytes(tuple(loaded.kernel for loaded in kernels.loaded), plan)
         names = [f"allocated buffer {position + 1} of {len(sizes)}" for position in range(len(sizes))]
-        self.slab = Slab([*sizes, -(-scratch // ALIGN) * ALIGN], [*names, "the scratch of its kernels"], device)
+        self.slab = room([*sizes, -(-scratch // ALIGN) * ALIGN], [*names, "the scratch of its kernels"], device)
         self._scratch = self.slab.address(len(sizes)) if scratch else 0
 
     def outputs(self, arguments: Arguments) -> list[Tensor]:
@@ -176,13 +177,13 @@ class Program:
             return arguments.raw(argument, place.offset, count)
         return self.slab.bytes_at(self._own.index(place.buffer), place.offset, count)
 
-    def capture(self, arguments: Mapping[str, int], stream: int, *, without: int | None = None) -> Graph:
+    def capture(self, arguments: Mapping[str, int], stream: int, *, without: Container[int] = ()) -> Graph:
         """Capture all steps into a graph.
 
         Args:
             arguments: device address of every tensor argument by name.
             stream: where to capture; nothing else may use it meanwhile.
-            without: position among the launches of one to leave out.
+            without: positions among the launches of those to leave out.
 
         Raises:
             CudaError: a launch is impossible.
@@ -206,8 +207,8 @@ class Program:
         finally:
             self._driver.destroy_graph(graph)
 
-    def _steps(self, without: int | None) -> list[Launch | Fill]:
-        """The steps that do something, but for one launch."""
+    def _steps(self, without: Container[int]) -> list[Launch | Fill]:
+        """The steps that do something, but for some launches."""
         steps: list[Launch | Fill] = []
         launches = 0
         for step in self.plan.steps:
@@ -215,7 +216,7 @@ class Program:
                 if step.count:
                     steps.append(step)
                 continue
-            if launches != without and all(step.grid):
+            if launches not in without and all(step.grid):
                 steps.append(step)
             launches += 1
         return steps

@@ -28,14 +28,25 @@ REASON_CHARACTERS = 2000
 
 
 def die_with(parent: int) -> None:
-    """Kill this process soon after its parent is gone, whatever it does."""
+    """Kill this process soon after the one that started it is gone, whatever it does; a tool may stand between them."""
+    nearest = os.getppid()
 
     def look() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == nearest and _is_there(parent):
             time.sleep(LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=look, daemon=True).start()
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def answer(bench: Bench, order: Order) -> Reply:
@@ -48,6 +59,12 @@ def answer(bench: Bench, order: Order) -> Reply:
         match order.job:
             case Job.MEASURE:
                 return Done(value=judging.measure(bench, order.request))
+            case Job.CHECK:
+                judging.check(bench, order.request)
+                return Done(value=None)
+            case Job.RUN:
+                judging.run(bench, order.request)
+                return Done(value=None)
             case Job.NEEDED:
                 return Done(value=judging.right_without(bench, order.request, int(order.options["launch"])))
             case Job.COLUMN:

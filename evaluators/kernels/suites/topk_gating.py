@@ -12,6 +12,8 @@ FACTS = KernelFacts(
     entry="topk_gating",
     parameters=("logits", "k"),
     folder=seeds.ROOT / "topk_gating",
+    best_known="0, the seed decent: 12.1 µs at 32768 x 128 on an H200, vLLM 31.6",
+    cost="0.7 s a shape (H200)",
 )
 
 

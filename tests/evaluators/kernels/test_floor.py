@@ -17,6 +17,7 @@ H200 = GpuFacts(
     bandwidth=peak_bandwidth(3_201_000, 6144),
     bf16_flops=peak_flops(90, 132, 1_980_000)[0],
     fp32_flops=peak_flops(90, 132, 1_980_000)[1],
+    cuda="13.0",
     driver="13.0",
     torch="2.11",
     triton="3.6",

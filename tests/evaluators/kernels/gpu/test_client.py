@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -106,6 +107,43 @@ def test_failures_of_ours_are_not_charged_to_the_candidate(
 ) -> None:
     with pytest.raises(EvaluatorError, match=told):
         gpu(behaviour).measure(REQUEST, 1.0)
+
+
+OTHER = replace(REQUEST, candidate=replace(RECORDING, triton="3.7"))
+
+
+def test_who_ends_the_process_again_and_again_beside_a_sound_baseline_has_crashed(gpu: Callable[[str], Gpu]) -> None:
+    judge = gpu("die of the candidate")
+    with pytest.raises(RefusedError, match="twice") as refused:
+        judge.measure(OTHER, 30)
+    assert refused.value.outcome is Outcome.CRASHED
+    assert judge.measure(REQUEST, 30).timing.ratio == 2.0
+
+
+def test_a_process_that_ends_once_costs_nobody_anything(gpu: Callable[[str], Gpu], tmp_path: Path) -> None:
+    judge = gpu(f"die of the candidate but once in {tmp_path / 'dead'}")
+    assert judge.measure(OTHER, 30).timing.ratio == 2.0
+    assert (tmp_path / "dead").exists()
+
+
+def test_a_process_that_ends_with_the_baseline_too_is_ours(gpu: Callable[[str], Gpu]) -> None:
+    with pytest.raises(EvaluatorError, match="without a word"):
+        gpu("die").measure(OTHER, 30)
+
+
+def test_a_check_alone_passes_or_refuses(gpu: Callable[[str], Gpu]) -> None:
+    gpu("reply").check(REQUEST, 30)
+    with pytest.raises(RefusedError, match="wrong"):
+        gpu("wrong").check(REQUEST, 30)
+
+
+def test_outputs_that_are_right_without_any_launch_are_a_decoys(gpu: Callable[[str], Gpu]) -> None:
+    assert gpu("decoy").is_decoy(REQUEST, 30)
+    assert not gpu("reply").is_decoy(REQUEST, 30)
+
+
+def test_a_rest_that_ends_the_process_is_not_right(gpu: Callable[[str], Gpu]) -> None:
+    assert gpu("die of the candidate").needed_launches(OTHER, 30) == (0, 1, 2)
 
 
 def test_launches_without_which_nothing_changes_are_not_needed(gpu: Callable[[str], Gpu]) -> None:

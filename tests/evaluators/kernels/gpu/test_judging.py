@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,25 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from evaluators.kernels.floor import GpuFacts  # noqa: E402
-from evaluators.kernels.gpu import judging, match, trial  # noqa: E402
+from evaluators.kernels.gpu import judging, match, once, trial  # noqa: E402
 from evaluators.kernels.gpu.blame import CandidateError  # noqa: E402
 from evaluators.kernels.gpu.correct import Device  # noqa: E402
 from evaluators.kernels.gpu.cuda import CudaError  # noqa: E402
 from evaluators.kernels.gpu.match import Bench  # noqa: E402
-from evaluators.kernels.gpu.protocol import CLOCK, INPUTS, WRITTEN, Broken, Done, Job, Order, Refused, Request, Turn  # noqa: E402
+from evaluators.kernels.gpu.memory import Apart  # noqa: E402
+from evaluators.kernels.gpu.protocol import (  # noqa: E402
+    ALL_LAUNCHES,
+    CLOCK,
+    INPUTS,
+    WRITTEN,
+    Broken,
+    Done,
+    Job,
+    Order,
+    Refused,
+    Request,
+    Turn,
+)
 from evaluators.kernels.gpu.service import answer  # noqa: E402
 from evaluators.kernels.plan import Kernel, Launch, LaunchPlan, Output, Pointer, Recording, Scalar, Storage  # noqa: E402
 from evaluators.model import EvaluatorError, Outcome  # noqa: E402
@@ -28,7 +44,7 @@ from evaluators.timing import Plan  # noqa: E402
 
 FACTS = GpuFacts(
     name="acted", architecture=90, sms=1, l2_bytes=1 << 12, memory_bytes=1 << 30, shared_bytes=1 << 17, bandwidth=1e12,
-    bf16_flops=1e15, fp32_flops=1e14, driver="0", torch="0", triton="",
+    bf16_flops=1e15, fp32_flops=1e14, driver="0", cuda="0", torch="0", triton="",
 )  # fmt: skip
 ITEMS = 512
 Act = Callable[[Any, Any], None]
@@ -360,6 +376,39 @@ def test_launches_are_needed_or_not(bench: Bench) -> None:
     request = _request("nothing", "good")
     assert judging.right_without(bench, request, 0)
     assert not judging.right_without(bench, request, 1)
+    assert not judging.right_without(bench, request, ALL_LAUNCHES)
+    assert judging.right_without(bench, _request("good", "good"), 0), "the other does the same again"
+
+
+def test_a_check_alone_refuses_what_is_wrong(bench: Bench, driver: ActingDriver, turns: list[Turn]) -> None:
+    judging.check(bench, _request("slow"))
+    assert all(turn.candidate for turn in turns)
+    with pytest.raises(RefusedError) as refused:
+        judging.check(bench, _request("partial"))
+    assert refused.value.check == WRITTEN
+    assert driver.holds_nothing
+
+
+def test_a_run_replays_every_case_once_and_judges_nothing(bench: Bench, driver: ActingDriver) -> None:
+    seen: list[int] = []
+
+    def watched(x: Any, y: Any) -> None:
+        assert np.isfinite(x).all()
+        seen.append(len(x))
+        x[0] = y[0] = 7
+
+    driver.acts["watched"] = watched
+    judging.run(replace(bench, room=Apart), _request("watched"))
+    assert sorted(seen) == [ITEMS, 1025]
+    assert driver.holds_nothing
+    with pytest.raises(CandidateError):
+        judging.run(bench, _request("faulty"))
+
+
+def test_a_candidate_is_right_on_buffers_apart_too(bench: Bench) -> None:
+    judging.check(replace(bench, room=Apart), _request("good"))
+    with pytest.raises(RefusedError):
+        judging.check(replace(bench, room=Apart), _request("partial"))
 
 
 def test_the_service_turns_whatever_happens_into_a_reply(bench: Bench) -> None:
@@ -386,3 +435,30 @@ def test_columns_that_cannot_be_captured_say_so(bench: Bench) -> None:
     assert isinstance(found, Done)
     assert found.value.timing is None
     assert found.value.reason
+
+
+def test_a_process_for_one_order_answers_it_on_buffers_apart(
+    bench: Bench, driver: ActingDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[int] = []
+
+    def watched(x: Any, y: Any) -> None:
+        seen.append(len(x))
+
+    def obeyed(act: str) -> Any:
+        asked, answered = tmp_path / "order", tmp_path / "reply"
+        asked.write_bytes(pickle.dumps(Order(job=Job.RUN, request=_request(act))))
+        once.main(["1", "0", str(Path(trial.__file__)), "generated", str(asked), str(answered)])
+        return pickle.loads(answered.read_bytes())
+
+    driver.acts["watched"] = watched
+    monkeypatch.setattr("evaluators.kernels.gpu.device.open_bench", lambda *_: (bench, None))
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(once, "die_with", lambda _: None)
+    assert obeyed("watched") == Done(value=None)
+    assert len(seen) == 2
+    assert driver.holds_nothing
+    ended: list[int] = []
+    monkeypatch.setattr("evaluators.kernels.gpu.once.os._exit", ended.append)
+    assert isinstance(obeyed("faulty"), Refused)
+    assert ended == [0]

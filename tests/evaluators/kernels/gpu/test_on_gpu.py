@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -12,7 +14,12 @@ pytest.importorskip("triton")
 
 from evaluators.kernels.gpu import trial  # noqa: E402
 from evaluators.kernels.gpu.client import Gpu  # noqa: E402
+from evaluators.kernels.gpu.clocked import Flush, Sampler  # noqa: E402
+from evaluators.kernels.gpu.device import open_bench  # noqa: E402
+from evaluators.kernels.gpu.memory import Arguments  # noqa: E402
 from evaluators.kernels.gpu.protocol import GUARDS, INPUTS, WRITTEN, Request  # noqa: E402
+from evaluators.kernels.gpu.replay import Kernels, Program  # noqa: E402
+from evaluators.kernels.gpu.sanitizer import Verdict, find_tool  # noqa: E402
 from evaluators.kernels.recording import Recorder, empty_recording  # noqa: E402
 from evaluators.model import Outcome  # noqa: E402
 from evaluators.problem import RefusedError  # noqa: E402
@@ -22,6 +29,9 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
 ]
+
+TWO_MEGA = 1 << 21
+"""Numbers whose 8 MB and the 8 MB of their results fit well into the L2 cache."""
 
 PLAN = Plan(fewest_rounds=12, most_rounds=24, half_width=0.02)
 SMALL, LARGE = trial.workload(1 << 16), trial.workload(1 << 24)
@@ -114,3 +124,70 @@ def test_columns_are_timed_or_told_why_not(gpu: Gpu, recorder: Recorder) -> None
     assert eager.timing.seconds > eager.timing.channel_seconds
     assert found["synchronous"].timing is None
     assert found["synchronous"].reason
+
+
+class _Pause:
+    """Keeps the device busy as a flush does, and leaves its cache as it is."""
+
+    def read(self) -> None:
+        torch.cuda._sleep(300_000)
+
+
+def test_a_flush_makes_the_next_call_slower(recorder: Recorder) -> None:
+    """Else the test below would hold whatever a flush does."""
+    bench, stream = open_bench(trial.Scale(), 0, lambda _: None)
+    handle, driver = bench.device.stream, bench.device.driver
+    with torch.cuda.stream(stream):
+        call = trial.call(TWO_MEGA)
+        recording = recorder.record(trial.GOOD, trial.ENTRY, [call])
+        kernels = Kernels(driver, recording, bench.device.shared_bytes)
+        arguments = Arguments(call, "cuda")
+        graph = Program(driver, kernels, recording.plans[call.name], "cuda").capture(arguments.addresses, handle)
+
+        def seconds(flush: Flush | _Pause) -> float:
+            sampler = Sampler(flush)  # type: ignore[arg-type]
+            return median(sampler.seconds(lambda: graph.replay(handle)) for _ in range(40))
+
+        cold, warm = seconds(bench.flush), seconds(_Pause())
+        graph.close()
+        kernels.close()
+    assert cold > 1.15 * warm
+
+
+@pytest.mark.parametrize("policy", ["evict_last", "evict_first"])
+def test_what_loads_ask_the_cache_to_keep_does_not_outlive_the_flush(gpu: Gpu, recorder: Recorder, policy: str) -> None:
+    """A program that asks is not surely quicker than the same that does not."""
+    load = "tl.load(x + at, mask=at < n)"
+    source = trial.GOOD.replace(load, load.replace("n)", f'n, eviction_policy="{policy}")'))
+    assert source != trial.GOOD
+    workload = trial.workload(TWO_MEGA)
+    request = replace(
+        _request(recorder, trial.GOOD),
+        workload=workload,
+        candidate=recorder.record(source, trial.ENTRY, workload.calls),
+        baseline=recorder.record(trial.GOOD, trial.ENTRY, workload.calls),
+    )
+    assert gpu.measure(request, 60).timing.low < 1.03
+
+
+BEYOND = trial.GOOD.replace("\n\n\ndef scale", "\n    tl.load(x + n + tl.arange(0, 32), volatile=True)\n\n\ndef scale")
+"""Reads 128 bytes past the end of its argument and throws them away: right, and seen by no guard zone."""
+
+
+def test_a_read_beyond_a_buffer_changes_nothing_and_the_sanitizer_sees_it(gpu: Gpu, recorder: Recorder) -> None:
+    if find_tool() is None:
+        pytest.skip("compute-sanitizer is not installed")
+    good = gpu.sanitized(_request(recorder, trial.GOOD), 120)
+    if good.verdict is Verdict.UNTOLD:
+        pytest.skip(good.told)
+    assert (good.verdict, good.told) == (Verdict.CLEAN, "")
+    request = _request(recorder, BEYOND)
+    gpu.check(request, 60)
+    found = gpu.sanitized(request, 120)
+    assert found.verdict is Verdict.FAULTY
+    assert found.told.startswith("Invalid __global__ read of size")
+    assert "scaled" in found.told
+
+
+def test_outputs_do_not_come_without_launches(gpu: Gpu, recorder: Recorder) -> None:
+    assert not gpu.is_decoy(_request(recorder, trial.GOOD), 60)
