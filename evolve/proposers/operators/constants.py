@@ -10,6 +10,7 @@ from functools import partial
 from random import Random
 
 from evolve.proposal import ProposalError
+from evolve.proposers.operators.schedule import is_kernel
 from evolve.proposers.operators.source import Edit, Program
 from evolve.proposers.operators.task import Change, Task
 from evolve.proposers.tuner.marks import Mark, read_marks
@@ -50,9 +51,11 @@ def constant(task: Task) -> Change:
     """Perturb one to three numbers: floats by a factor or in logit space, integers by small steps.
 
     A constant that is marked for tuning keeps its kind and stays in its range. Indices, axes, shapes, and 0, 1 and 2
-    inside functions hold a program together rather than tune it; they are touched rarely.
+    inside functions hold a program together rather than tune it; they are touched rarely. So do all numbers inside the
+    functions of a Triton module, which are never touched.
     """
-    spots = _spots(task.parent, structural=task.rng.random() < _STRUCTURAL_SHARE)
+    structural = task.rng.random() < _STRUCTURAL_SHARE and not is_kernel(task.parent)
+    spots = _spots(task.parent, structural=structural)
     if not spots:
         raise ProposalError("the program has no numbers to tune")
     count = task.rng.choices((1, 2, 3), (6, 3, 1))[0]
@@ -142,6 +145,8 @@ def _float_text(value: float) -> str:
 def _numbers(program: Program) -> Iterator[_Number]:
     for statement in program.tree.body:
         if isinstance(statement, ast.FunctionDef):
+            if is_kernel(program):
+                continue
             for part in [*statement.args.defaults, *statement.body]:
                 yield from _below(part, f"in {statement.name}:", statement.name, structural=False)
         elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:

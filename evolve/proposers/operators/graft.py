@@ -11,6 +11,7 @@ from random import Random
 
 from evolve.proposal import Material, ProposalError
 from evolve.proposers.operators.dataflow import BUILTINS, is_docstring
+from evolve.proposers.operators.schedule import is_kernel
 from evolve.proposers.operators.source import Edit, Program, all_names, indented
 from evolve.proposers.operators.task import Change, Task, one_line
 from evolve.proposers.operators.transplant import (
@@ -74,7 +75,12 @@ class _Rooms:
 
 
 def graft(task: Task) -> Change:
-    """Insert a statement where all that it reads is defined and something that it sets is read later."""
+    """Insert a statement where all that it reads is defined and something that it sets is read later.
+
+    Not into a Triton module: there another program's step overwrites ours, or does the same work once more.
+    """
+    if is_kernel(task.parent):
+        raise ProposalError("a kernel takes no single step of another one")
     material, donor, place = _draw_place(task)
     present = survivors(task.parent, task.entry, frozenset(), frozenset())
     renames = {}

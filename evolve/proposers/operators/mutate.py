@@ -10,6 +10,7 @@ from evolve.proposal import ProposalError
 from evolve.proposers.operators.dataflow import looks_float, reads
 from evolve.proposers.operators.kinds import Kinds
 from evolve.proposers.operators.numerics import FLOAT
+from evolve.proposers.operators.schedule import hinted, is_kernel, launched, looped
 from evolve.proposers.operators.source import Edit, Program
 from evolve.proposers.operators.statements import delete_statement, duplicate_statement, swap_statements
 from evolve.proposers.operators.task import Change, Operator, Option, Task, draw, one_line
@@ -45,8 +46,8 @@ _RARE_PAIRS = frozenset({"argmin", "argmax", "floor", "ceil"})
 
 
 def mutate(task: Task) -> Change:
-    """Draw a kind of mutation, then a place for it."""
-    kinds = dict(_KINDS)
+    """Draw a kind of mutation, then a place for it; of a Triton kernel only how it does its work is changed."""
+    kinds = dict(_KERNEL_KINDS if is_kernel(task.parent) else _KINDS)
     while kinds:
         kind = task.rng.choices(list(kinds), list(kinds.values()))[0]
         try:
@@ -241,4 +242,9 @@ _KINDS: Mapping[Operator, float] = {
     delete_statement: 0.6,
     duplicate_statement: 0.5,
     swap_statements: 0.7,
+}
+_KERNEL_KINDS: Mapping[Operator, float] = {
+    _from_options("hint", hinted): 2.0,
+    _from_options("launch", launched): 1.5,
+    _from_options("loop", looped): 1.0,
 }
