@@ -1,4 +1,4 @@
-"""Writes a candidate out as a folder that stands alone: module, test, benchmark, provenance, README."""
+"""Writes a candidate out as a folder that stands alone: module, test, benchmark, provenance, README, operator."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import keyword
 import os
 import re
+import shlex
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from db.records import CandidateRecord, EvaluationRecord, RunRecord, Standing
 from evaluators.model import Metric, Split
 from reports.details import candidate_json
 from reports.evaluation import estimate_json, metrics_json, metrics_line
+from reports.export_operator import Operator
 from reports.formats import escaped, to_json
 from reports.leaderboard import made
 from reports.lineage import Step, lineage, lineage_json
@@ -54,6 +56,7 @@ class Package:
         test_source: a pytest file that imports the module by name, and beside it only what is needed.
         benchmark_source: a script that times the module and compares it, by the same rule.
         reproduce: commands that measure the program again, one a line.
+        operator: a PyTorch operator around the module, for a kernel that is exported as one.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Package:
     test_source: str
     benchmark_source: str
     reproduce: Sequence[str] = field(default=())
+    operator: Operator | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,7 @@ def _files(origin: _Origin, package: Package) -> dict[str, str]:
         f"{package.name}.py": _header(origin, package) + origin.candidate.source,
         f"test_{package.name}.py": package.test_source,
         "benchmark.py": package.benchmark_source,
+        **(package.operator.files if package.operator else {}),
         "README.md": _readme(origin, package),
         PROVENANCE: to_json(provenance(origin, package)) + "\n",
     }
@@ -173,6 +178,7 @@ def provenance(origin: _Origin, package: Package) -> dict[str, object]:
         "host": dict(hosts[-1]) if hosts else {},
         "module": f"{package.name}.py",
         "entry": package.entry,
+        **({"operator": package.operator.provenance()} if package.operator else {}),
         "reproduce": list(package.reproduce),
     }
 
@@ -216,7 +222,8 @@ def _readme(origin: _Origin, package: Package) -> str:
         "## Use",
         f"```python\n{package.usage.strip()}\n```",
         "## Check",
-        f"```\npip install {' '.join(package.needs)} pytest\npytest test_{package.name}.py\npython benchmark.py\n```",
+        f"```\npip install {shlex.join(package.needs)} pytest\npytest test_{package.name}.py\npython benchmark.py\n```",
+        package.operator.readme() if package.operator else "",
         "## Reproduce",
         f"```\n{reproduce}\n```" if reproduce else "",
         f"`{PROVENANCE}` holds every evaluation with its intervals, the host, the configuration and the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,145 @@ def test_a_kernel_is_exported_with_what_it_takes_to_check_it(tmp_path: Path, pro
     )
     assert tested.returncode == 0, tested.stdout
     assert "needs a CUDA GPU" in tested.stdout
+
+
+# Runs pytest in a process that finds nothing of ours, wherever it is installed.
+ALONE = """
+import sys
+
+class Refuse:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {"evolve", "reports", "db", "evaluators", "sandbox", "seeds"}:
+            raise ImportError(f"{name} is not here")
+
+sys.meta_path.insert(0, Refuse)
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+def run_alone(folder: Path, *arguments: str, interpret: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run an exported test without a GPU, and without what is ours."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("TRITON_INTERPRET", None)
+    if interpret:
+        environment["TRITON_INTERPRET"] = "1"
+    return subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, "-q", "-rs", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+def operator_of(tmp_path: Path, problem: str) -> Path:
+    """The folder of a kernel that is exported as an operator."""
+    keep(tmp_path, problem, SEEDS / problem / "decent.py")
+    done = evolve(tmp_path, "export", "best", "--as", "torch-op")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "exports" / "r-0000-torch-op"
+    assert {Path(line).name for line in done.stdout.split()} == {path.name for path in folder.iterdir()}
+    return folder
+
+
+def needs_triton(least: tuple[int, int]) -> None:
+    """Skip where torch is missing or Triton is missing or older."""
+    pytest.importorskip("torch", reason="kernels need the extra 'kernels'")
+    triton = pytest.importorskip("triton", reason="kernels need the extra 'kernels'")
+    if tuple(map(int, triton.__version__.split(".")[:2])) < least:
+        pytest.skip(f"needs Triton {least[0]}.{least[1]} or newer, here is {triton.__version__}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", ["topk_gating", "moe_combine"])
+def test_a_kernel_exported_as_an_operator_passes_its_own_test(tmp_path: Path, problem: str) -> None:
+    needs_triton((3, 9))
+    folder = operator_of(tmp_path, problem)
+    tested = run_alone(folder, f"test_{problem}_policy_operator.py", interpret=True)
+    assert tested.returncode == 0, tested.stdout
+    assert "1 skipped" in tested.stdout, tested.stdout  # a CUDA graph
+    readme = (folder / "README.md").read_text()
+    assert f"from {problem}_policy_operator import {problem}" in readme
+    assert "pip install 'torch>=2.6' triton pytest" in readme
+    provenance = json.loads((folder / "provenance.json").read_text())
+    assert provenance["operator"]["name"] == f"{problem}_policy::{problem}"
+
+
+@pytest.mark.slow
+def test_an_operator_without_gpu_and_interpreter_is_checked_as_far_as_that_goes(tmp_path: Path) -> None:
+    needs_triton((3, 6))
+    folder = operator_of(tmp_path, "topk_gating")
+    tested = run_alone(folder, "test_topk_gating_policy_operator.py")
+    assert tested.returncode == 0, tested.stdout
+    assert "or TRITON_INTERPRET=1 and Triton 3.9 or newer" in tested.stdout
+    assert "7 passed" in tested.stdout
+    # A fake kernel that promises another type than plain PyTorch gives, and a program that is wrong.
+    for name, right, wrong in (
+        ("topk_gating_policy_operator.py", "(shape, dtype=torch.int32)", "(shape, dtype=torch.int64)"),
+        ("topk_gating_policy.py", "score, mask=wanted", "score * 1.01, mask=wanted"),
+    ):
+        text = (folder / name).read_text()
+        assert text.count(right) == 1
+        (folder / name).write_text(text.replace(right, wrong))
+    tested = run_alone(folder, "test_topk_gating_policy_operator.py", "-k", "fake_results or values", interpret=True)
+    assert "10 failed, 1 passed" in tested.stdout, tested.stdout  # of no tokens even a wrong program is right
+    timed = subprocess.run(
+        [sys.executable, "benchmark_operator.py"],
+        cwd=folder,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert timed.returncode == 1
+    assert timed.stderr.strip() == "benchmark_operator.py needs a CUDA GPU: torch sees none"
+
+
+def test_no_operator_is_made_of_what_is_no_kernel(folder: Path) -> None:
+    done = evolve(folder, "export", "best", "--as", "torch-op")
+    assert done.returncode == 2
+    assert "problem eplb asks for no Triton kernel" in done.stderr
+    assert "hint: evolve export 0 writes it as a module" in done.stderr
+    assert not (folder / "exports").exists()
+
+
+def test_a_kernel_problem_without_operator_texts_is_one_clear_error(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(SEEDS / "topk_gating", mine / "seeds")
+    (mine / "problem.py").write_text(OWN_KERNEL_PROBLEM)
+    (mine / "seeds" / "export" / "operator_cases.py").unlink()
+    keep(tmp_path, "./mine", SEEDS / "topk_gating" / "decent.py")
+    done = evolve(tmp_path, "export", "best", "--as", "torch-op")
+    assert done.returncode == 2
+    assert f"has no {mine / 'seeds' / 'export' / 'operator_cases.py'}\n" in done.stderr
+    assert "operator.py and no" not in done.stderr
+    assert f"hint: write the operator as {SEEDS / 'topk_gating' / 'export'} does" in done.stderr
+    assert evolve(tmp_path, "export", "best").returncode == 0
+
+
+OWN_KERNEL_PROBLEM = """
+from dataclasses import replace
+from pathlib import Path
+
+from evaluators.kernels.problem import KernelProblem
+from evaluators.kernels.suites.topk_gating import FACTS
+from evaluators.kernels.tasks.topk_gating import TopkGating
+
+FOLDER = Path(__file__).resolve().parent / "seeds"
+
+
+class Mine(KernelProblem):
+    folder = FOLDER
+
+
+def make_problem(workload):
+    return Mine(replace(FACTS, folder=FOLDER, origin=str(FOLDER.parent)), TopkGating())
+"""
 
 
 def test_an_existing_folder_is_left_alone_unless_forced(folder: Path) -> None:
