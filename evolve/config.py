@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluators.workloads.choice import default_workload
 from evolve.budget import Budget, parse_duration
 from evolve.settings import DEFAULT_TIME, SETTINGS, did_you_mean
 
@@ -80,8 +81,10 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults, **values}
 
 
-def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], config_file: str | None) -> Config:
-    """Merge the layers: flags, then ``EVOLVE_*``, then TOML, then defaults.
+def resolve(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], config_file: str | None, problem: str = ""
+) -> Config:
+    """Merge the layers: flags, then ``EVOLVE_*``, then TOML, then defaults, those of a problem where it has any.
 
     Raises:
         ConfigError: unknown key, unreadable file, or a value that its setting cannot have.
@@ -103,6 +106,8 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], config_
         except ValueError as error:
             raise ConfigError(f"{where}: {error}\nhint: evolve run --help explains every setting") from error
         origin[key] = where
+    if origin["workload"] == "default":
+        values["workload"] = default_workload(problem)
     if values["base_url"] is None and values["models_file"] is None and environ.get(URL_VARIABLE):
         values["base_url"] = SETTINGS["base_url"].parse(environ[URL_VARIABLE])
         origin["base_url"] = f"environment {URL_VARIABLE}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from evaluators.workloads.choice import DEFAULT_WORKLOAD, GENERATED
 from evolve.budget import parse_duration
 
 DEFAULT_DB = "evolve.db"
@@ -291,9 +292,10 @@ SETTINGS = {
         Setting(
             key="workload",
             parse=str,
-            default="generated",
-            metavar="generated|FILE",
-            help="What to measure on: generated streams or a trace file.  [default: generated]",
+            default=GENERATED,
+            metavar="own|generated|FILE",
+            help="What to measure on: the project's own traces, generated ones, or a trace file.  "
+            f"[default: {DEFAULT_WORKLOAD}; problems without traces know generated alone]",
         ),
         Setting(
             key="device",

@@ -1,43 +1,34 @@
-"""Joins the problem ``eplb`` with its workloads: generated streams, or the windows of a trace."""
+"""Joins the problem ``eplb`` with its workloads: generated streams, the project's own traces, or another trace."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import seeds
-from evaluators.eplb.problem import (
-    DECLARATION,
-    FOLDER,
-    HISTORY_WINDOWS,
-    MIGRATION_COST,
-    PATIENCE,
-    REFERENCE_SEED,
-    Eplb,
-)
+from evaluators.eplb.problem import Eplb
 from evaluators.model import Split
 from evaluators.problem import ProblemError
+from evaluators.workloads.choice import GENERATED, OWN, no_such_workload
+from evaluators.workloads.own_streams import OwnStreams
 from evaluators.workloads.stream import LoadStream
 from evaluators.workloads.suite import build_streams, suite_digest
 from evaluators.workloads.traces import TraceError, trace_digest, trace_streams
 
 
 def make_problem(workload: str) -> Eplb:
-    """Build the problem on ``generated`` streams or on the trace at a path.
+    """Build the problem on ``generated`` streams, on the project's ``own`` traces, or on the trace at a path.
 
     Raises:
         ProblemError: the trace cannot be used; says why and how to mend it.
     """
-    if workload == "generated":
-        return Eplb(_generated, _digest(suite_digest()))
+    if workload == GENERATED:
+        return Eplb(_generated, suite_digest())
+    if workload == OWN:
+        return _own()
     path = Path(workload)
     if not path.exists():
-        raise ProblemError(
-            f"no workload {workload!r}\nhint: use 'generated', or the path of a trace (see docs/eplb.md)"
-        )
+        raise ProblemError(f"{no_such_workload(workload)}\nhint: docs/eplb.md describes the layouts that can be read")
     try:
         digest = trace_digest(path)
         draw = partial(_traced, path)
@@ -47,7 +38,19 @@ def make_problem(workload: str) -> Eplb:
         raise ProblemError(
             f"cannot use the trace {path}: {error}\nhint: docs/eplb.md describes the layouts that can be read"
         ) from error
-    return Eplb(draw, _digest(digest))
+    return Eplb(draw, digest)
+
+
+def _own() -> Eplb:
+    try:
+        streams = OwnStreams()
+        for split in Split:
+            streams.draw(split, bytes(32))
+    except TraceError as error:
+        raise ProblemError(
+            f"cannot use the project's own traces: {error}\nhint: use --workload generated, or the path of a trace"
+        ) from error
+    return Eplb(streams.draw, streams.digest)
 
 
 def _generated(split: Split, seed: bytes) -> Sequence[LoadStream]:
@@ -56,18 +59,3 @@ def _generated(split: Split, seed: bytes) -> Sequence[LoadStream]:
 
 def _traced(path: Path, split: Split, seed: bytes) -> Sequence[LoadStream]:
     return trace_streams(path, split, seed)
-
-
-def _digest(workloads: str) -> str:
-    """Digest of the streams' definition with the constants and the programs that a score is read against."""
-    facts = {
-        "problem": DECLARATION.name,
-        "workloads": workloads,
-        "migration_cost": MIGRATION_COST,
-        "history_windows": HISTORY_WINDOWS,
-        "patience": PATIENCE,
-        "marks": [
-            seed.source for seed in seeds.read_seeds(FOLDER) if seed.name in (DECLARATION.baseline, REFERENCE_SEED)
-        ],
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

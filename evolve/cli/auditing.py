@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evolve.cli.common import DEVICE_OPTION, DOCUMENT_FORMAT_OPTION, REQUIRE_SANDBOX_OPTION, console, show, show_json
+from evolve.cli.common import (
+    DEVICE_OPTION,
+    DOCUMENT_FORMAT_OPTION,
+    REQUIRE_SANDBOX_OPTION,
+    WORKLOAD_OPTION,
+    console,
+    show,
+    show_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +48,7 @@ PARTS = ("honest", "noise", "bound", "relations", "lint", "corrupted", "checks",
     help="Cheats to try instead of the ones that come along.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of workloads and choices.")
-@click.option(
-    "--workload", default="generated", show_default=True, metavar="generated|FILE", help="What to measure on."
-)
+@WORKLOAD_OPTION
 @click.option("--details", is_flag=True, help="List every attempt, not only the missed and skipped ones.")
 @DEVICE_OPTION
 @REQUIRE_SANDBOX_OPTION
@@ -55,7 +61,7 @@ def audit(
     only: tuple[str, ...],
     cheats: Path | None,
     seed: int,
-    workload: str,
+    workload: str | None,
     details: bool,
     device: str,
     require_sandbox: str,
@@ -75,9 +81,10 @@ def audit(
     from evaluators.audit.findings import Part
     from evaluators.host import usable_cpus
     from evaluators.registry import load_problem
+    from evaluators.workloads.choice import default_workload
     from reports.audit import audit_json, audit_view, passed
 
-    loaded = load_problem(problem, workload)
+    loaded = load_problem(problem, workload or default_workload(problem))
     plan = AuditPlan(
         seed=seed,
         honest_evaluations=honest,

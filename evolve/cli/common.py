@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.config import environment, resolve
-from evolve.settings import DEFAULT_DB, DEFAULT_TIER, DEVICES, SANDBOX_TIERS
+from evolve.settings import DEFAULT_DB, DEFAULT_TIER, DEVICES, SANDBOX_TIERS, SETTINGS
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -51,6 +51,7 @@ DEVICE_OPTION = click.option(
     show_default="auto",
     help="What kernels are judged on; without a GPU they are checked and compiled, and get no score.",
 )
+WORKLOAD_OPTION = click.option("--workload", metavar=SETTINGS["workload"].metavar, help=SETTINGS["workload"].help)
 REQUIRE_SANDBOX_OPTION = click.option(
     "--require-sandbox",
     type=click.Choice(SANDBOX_TIERS),

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from evolve.cli.common import DEVICE_OPTION, DOCUMENT_FORMAT_OPTION, REQUIRE_SANDBOX_OPTION, show, show_json
+from evolve.cli.common import (
+    DEVICE_OPTION,
+    DOCUMENT_FORMAT_OPTION,
+    REQUIRE_SANDBOX_OPTION,
+    WORKLOAD_OPTION,
+    show,
+    show_json,
+)
 
 
 @click.command()
@@ -20,9 +27,7 @@ from evolve.cli.common import DEVICE_OPTION, DOCUMENT_FORMAT_OPTION, REQUIRE_SAN
     help="Which workloads; the hidden split is for `evolve final` alone.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the workloads.")
-@click.option(
-    "--workload", default="generated", show_default=True, metavar="generated|FILE", help="What to measure on."
-)
+@WORKLOAD_OPTION
 @DEVICE_OPTION
 @REQUIRE_SANDBOX_OPTION
 @DOCUMENT_FORMAT_OPTION
@@ -33,7 +38,7 @@ def score(
     file: str,
     split: str,
     seed: int,
-    workload: str,
+    workload: str | None,
     device: str,
     require_sandbox: str,
     fmt: str,
@@ -52,10 +57,11 @@ def score(
     from evaluators.model import Outcome, Split
     from evaluators.registry import load_problem
     from evaluators.seeding import secret_from_seed
+    from evaluators.workloads.choice import default_workload
     from reports.evaluation import evaluation_json, evaluation_view
 
     source = _read(Path(file))
-    loaded = load_problem(problem, workload)
+    loaded = load_problem(problem, workload or default_workload(problem))
     facts = loaded.declaration
     for fault in _faults(source):
         click.echo(f"warning: {fault}", err=True)

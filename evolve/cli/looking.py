@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -197,39 +199,31 @@ def runs(ctx: click.Context, db: str, fmt: str) -> None:
 
 
 @click.command()
+@DB_OPTION
 @FORMAT_OPTION
 @click.pass_context
-def problems(ctx: click.Context, fmt: str) -> None:
-    """List the problems that can be evolved against."""
-    from evaluators.registry import BUILT_IN, load_problem
-    from reports.formats import Column, render
+def problems(ctx: click.Context, db: str, fmt: str) -> None:
+    """List the problems that can be evolved against, by family.
 
-    rows = []
-    for name in sorted(BUILT_IN):
-        problem = load_problem(name)
-        facts = problem.declaration
-        rows.append(
-            {
-                "name": name,
-                "family": facts.family,
-                "title": facts.title,
-                "entry": f"{facts.entry}({', '.join(facts.parameters)})",
-                "objective": facts.objective.description,
-                "baseline": facts.baseline,
-                "reference": facts.reference,
-                "seeds": [seed.name for seed in problem.seeds],
-                "metrics": [f"{m.name} [{m.unit}]" if m.unit else m.name for m in facts.metrics],
-                "workloads": problem.digest,
-            }
-        )
-    columns = [
-        Column(title="problem", path=("name",), numeric=False),
-        Column(title="improves", path=("title",), numeric=False, flexible=True),
-        Column(title="score 0", path=("baseline",), numeric=False, priority=1),
-        Column(title="score 100", path=("reference",), numeric=False, flexible=True, priority=2),
-        Column(title="objective", path=("objective",), numeric=False, flexible=True, priority=3),
-        Column(title="candidate defines", path=("entry",), numeric=False, flexible=True, priority=4),
-        Column(title="seeds", path=("seeds",), numeric=False, flexible=True, priority=5),
-        Column(title="metrics", path=("metrics",), numeric=False, flexible=True, priority=6),
-    ]
-    show(ctx, render(rows, columns, fmt))
+    Best known is what is published with evolve, best here what a run of this archive reached on hidden workloads.
+    """
+    from click.core import ParameterSource
+
+    from db.records import ArchiveError
+    from evaluators.registry import BUILT_IN, load_problem
+    from evaluators.workloads.choice import default_workload
+    from reports.problems import problem_rows, problems_view
+
+    found = [(name, load_problem(name, default_workload(name))) for name in BUILT_IN]
+    asked = ctx.get_parameter_source("db") is ParameterSource.COMMANDLINE
+    with ExitStack() as stack:
+        archive = None
+        if asked or Path(db.removeprefix("sqlite:///")).exists():
+            try:
+                archive = stack.enter_context(open_archive(db))
+            except ArchiveError as error:
+                if asked:
+                    raise
+                click.echo(f"archive {db} is not read: {error}", err=True)
+        rows = problem_rows(found, archive)
+    show(ctx, problems_view(rows, fmt))

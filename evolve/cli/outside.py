@@ -35,7 +35,7 @@ def begin(archive: Archive, problem: str, flags: dict[str, str | None], config_f
     """Begin a run whose programs come from outside."""
     from evolve.session import new_run
 
-    config = resolve({**flags, "proposer": EXTERNAL}, environment(), config_file)
+    config = resolve({**flags, "proposer": EXTERNAL}, environment(), config_file, problem)
     check_sandbox(config["require_sandbox"])
     return new_run(archive, problem, config)
 

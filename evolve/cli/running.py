@@ -98,7 +98,7 @@ def run(
     PROBLEM is a name that `evolve problems` lists, or the path of a problem of your own. The search ends
     when its budget is spent; then the finalists are measured on hidden workloads and the winner is named.
     """
-    config = resolve(flags, environment(), config_file)
+    config = resolve(flags, environment(), config_file, problem)
     if dry_run:
         from evolve.cli.planning import dry_run as describe
 
