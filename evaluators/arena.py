@@ -180,7 +180,7 @@ class SandboxArena:
             contest = Contest(
                 opponents=self._opponents,
                 rng=np.random.default_rng(list(seed)),
-                plan=replace(terms.plan or Plan(), hopeless_below=entrance.hopeless_below),
+                plan=replace(terms.plan or facts.timing or Plan(), hopeless_below=entrance.hopeless_below),
             )
             guest = TimedGuest(session, terms.clock, terms.off, contest=contest)
         try:

@@ -12,7 +12,7 @@ import numpy as np
 from evaluators.model import Metric, Outcome, Split
 from evaluators.region import RegionError, frozen_parts
 from evaluators.replies import Array, Expected
-from evaluators.timing import Timing
+from evaluators.timing import Plan, Timing
 from sandbox import Limits
 from seeds import Seed
 
@@ -167,6 +167,7 @@ class Declaration:
         checks: names of the checks that `Problem.play` makes itself, by `Guest.refuse`.
         timed: whether J is log2 of the speed-up over the baseline, measured by `Guest.compare`; the baseline's J is
             then 0 by definition.
+        timing: how long a timed comparison goes on; None for what suits most.
         kernel: whether programs are Triton modules, recorded without data and replayed by the judge on a GPU; the
             problem is then an `evaluators.kernels.problem.KernelProblem`.
         shown_by_kind: metrics that a proposer is told for each kind of workload, not only on average.
@@ -192,6 +193,7 @@ class Declaration:
     race_after: int
     checks: tuple[str, ...] = ()
     timed: bool = False
+    timing: Plan | None = None
     kernel: bool = False
     shown_by_kind: tuple[str, ...] = ()
     template: str | None = None

@@ -14,7 +14,12 @@ from evaluators.problem import Problem, ProblemError
 
 BUILT_IN = {
     "eplb": "evaluators.eplb.suite",
+    "eplb_speed": "evaluators.eplb_speed.suite",
+    "expert_cache": "evaluators.expert_cache.suite",
     "moe_combine": "evaluators.kernels.suites.moe_combine",
+    "placement": "evaluators.placement.suite",
+    "request_router": "evaluators.request_router.suite",
+    "token_dispatch": "evaluators.token_dispatch.suite",
     "topk_gating": "evaluators.kernels.suites.topk_gating",
 }
 """Problem name to the module whose ``make_problem(workload)`` builds it."""

@@ -29,6 +29,9 @@ FORBIDDEN_NAMES = frozenset(
         "vars",
     }
 )
+MACHINE_CODE = frozenset({"ctypes", "ctypeslib", "f2py"})
+"""Doors of numpy to machine code of one's own: no fault of the judge's, but not what an exported policy should need."""
+
 _PLAIN_DUNDERS = frozenset({"__init__", "__name__"})
 
 
@@ -143,7 +146,10 @@ def _objections(tree: ast.Module, allowed_imports: Collection[str]) -> Iterator[
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             modules = ["." * node.level + (node.module or "")]
-        elif isinstance(node, ast.Attribute) and _is_dunder(node.attr):
+            for alias in node.names:
+                if alias.name in MACHINE_CODE:
+                    yield f"line {node.lineno}: imports {alias.name!r}, which is not allowed"
+        elif isinstance(node, ast.Attribute) and (_is_dunder(node.attr) or node.attr in MACHINE_CODE):
             yield f"line {node.lineno}: uses the attribute {node.attr!r}, which is not allowed"
             continue
         elif isinstance(node, ast.Name) and (node.id in FORBIDDEN_NAMES or _is_dunder(node.id)):
@@ -162,6 +168,8 @@ def _is_dunder(name: str) -> bool:
 
 
 def _is_allowed(module: str, allowed_imports: Collection[str]) -> bool:
+    if MACHINE_CODE.intersection(module.split(".")):
+        return False
     return module == "__future__" or any(
         module == allowed or module.startswith(f"{allowed}.") for allowed in allowed_imports
     )
