@@ -78,9 +78,9 @@ _WIDER: dict[str, tuple[float, float]] = {"link": (2e9, 40e9), "accuracy": (0.45
 
 LAWS = {
     Split.TRAIN: (
-        _law((12, 64, 6), 0.30, 0.5, steps=80),
-        _law((16, 48, 4), 0.25, 1.0, steps=60),
-        _law((10, 64, 6), 0.50, 0.7, steps=96),
+        _law((12, 64, 6), 0.30, 0.5, steps=54),
+        _law((16, 48, 4), 0.25, 1.0, steps=40),
+        _law((10, 64, 6), 0.50, 0.7, steps=64),
     ),
     Split.VALIDATION: (
         _law((14, 64, 6), 0.38, 0.8, steps=100),
