@@ -12,7 +12,8 @@ import seeds
 from evaluators.eplb.measures import Plan, balance, balance_ceiling, moved, plan_form
 from evaluators.eplb.oracle import keep_where_it_pays
 from evaluators.eplb.relations import RELATIONS
-from evaluators.model import Metric, Outcome, Split
+from evaluators.gates import TIME_GATE, TimeGate
+from evaluators.model import Metric, Split
 from evaluators.policy import PolicyProblem
 from evaluators.problem import Declaration, Descriptor, Guest, Measured
 from evaluators.workloads.stream import LoadStream
@@ -29,9 +30,6 @@ PATIENCE = 4.0
 
 REFERENCE_SEED = "deepseek_global"
 """The seed that the reference shows the true next window to."""
-
-TIME_GATE = "time gate"
-"""Name of the check that planning is quick enough."""
 
 FOLDER = Path(seeds.__file__).parent / "eplb"
 
@@ -99,6 +97,13 @@ class Eplb(PolicyProblem):
         experts = stream.loads.shape[2]
         previous: Plan | None = None
         series, balances, shares, seconds = [], [], [], []
+        gate = TimeGate(
+            calls=stream.scored_windows,
+            counted=math.ceil(0.9 * stream.scored_windows),
+            seconds=stream.gate_seconds,
+            doing="planning",
+            unit="window",
+        )
         for window in range(stream.warm_windows, len(stream.loads)):
             plan, took = self._ask(stream, window, previous, guest)
             reached = float(balance(plan, stream.loads[window], stream.num_gpus).mean())
@@ -108,7 +113,7 @@ class Eplb(PolicyProblem):
             balances.append(reached)
             shares.append(share)
             seconds.append(took)
-            _check_gate(seconds, stream, guest)
+            gate.check(seconds, guest)
             series.append(reached - MIGRATION_COST * share)
             previous = plan
         return Measured(
@@ -167,20 +172,3 @@ class Eplb(PolicyProblem):
             expected=plan_form(layers, experts, stream.num_slots),
         )
         return np.array(reply.value, dtype=np.int32), reply.seconds
-
-
-def _check_gate(seconds: Sequence[float], stream: LoadStream, guest: Guest) -> None:
-    """Refuse a program that plans too slowly: the mean call without the slowest tenth must keep the gate.
-
-    Checked after every call as if the calls to come took no time, so that a hopeless program ends early.
-    """
-    counted = math.ceil(0.9 * stream.scored_windows)
-    dropped = stream.scored_windows - counted
-    spent = sum(sorted(seconds)[: max(0, len(seconds) - dropped)])
-    if spent > counted * stream.gate_seconds:
-        mean = spent / max(1, len(seconds) - dropped)
-        guest.refuse(
-            TIME_GATE,
-            Outcome.TIMEOUT,
-            f"planning takes {1000 * mean:.0f} ms per window, the gate is {1000 * stream.gate_seconds:.0f} ms",
-        )

@@ -16,10 +16,10 @@ FEWEST_STEPS = 12
 """A session of fewer forward passes tells nothing."""
 
 FEWEST_DECODED = 4
-"""A request decodes at least so many tokens; shorter sequences are left out."""
+"""Sequences have at least so many tokens beside two of a prompt; shorter ones are left out."""
 
 MOST_PROMPT = 64
-"""Tokens of a prompt that go through the layers in one pass; the rest of a longer prompt is left out."""
+"""Tokens of a prompt that go through the layers in one pass; what a longer prompt has beyond goes token by token."""
 
 GATE_SECONDS = 0.1
 """A call may take so long: a guard, hundreds of times what the seeds take. Most of so short a call is waiting for a

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import seeds
-from evaluators.model import Metric, Outcome, Split
+from evaluators.gates import TIME_GATE, TimeGate
+from evaluators.model import Metric, Split
 from evaluators.policy import PolicyProblem
 from evaluators.problem import Declaration, Descriptor, Guest, Measured
 from evaluators.request_router.bounds import ceiling
@@ -23,8 +25,8 @@ GATE_SECONDS = 0.1
 CALL_SECONDS = 5.0
 """Time of any one call, garbage collection and a busy machine included."""
 
-TIME_GATE = "time gate"
-"""Name of the check that routing is quick enough."""
+PATIENCE = 4.0
+"""All calls together may take so many gates each."""
 
 GATE_EVERY = 16
 """The gate is looked at after so many calls, so that a hopeless program ends early."""
@@ -72,6 +74,7 @@ DECLARATION = Declaration(
     race_after=4,
     checks=(TIME_GATE,),
     shown_by_kind=("goodput", "hit"),
+    best_known="69 ± 19, hand-written, hidden workloads (docs/request_router.md)",
 )
 
 FACTS: Mapping[str, object] = {
@@ -79,6 +82,7 @@ FACTS: Mapping[str, object] = {
     "lateness_cap": LATENESS_CAP,
     "gate_seconds": GATE_SECONDS,
     "call_seconds": CALL_SECONDS,
+    "patience": PATIENCE,
     "model": 1,
 }
 """What decides what a score means, beside the workloads; ``model`` counts changes of the serving model."""
@@ -106,7 +110,6 @@ class RequestRouter(PolicyProblem):
         """Ask for an instance for every request; see `evaluators.problem.Problem.play`."""
         asking = _Asking(workload, guest)
         served = serve(workload, asking.choose)
-        asking.check_gate()
         measured = metrics(workload, served)
         measured["route_us"] = 1e6 * sum(asking.seconds) / len(asking.seconds)
         return Measured(series=series(workload, served), metrics=measured)
@@ -130,6 +133,15 @@ class _Asking:
         self._form = choice_form(len(traffic.fleet))
         self._costs = traffic.costs.for_reading()
         self.seconds: list[float] = []
+        calls = len(traffic.requests)
+        self._gate = TimeGate(
+            calls=calls,
+            counted=math.ceil(calls / 2),
+            seconds=GATE_SECONDS,
+            patience=PATIENCE,
+            doing="routing",
+            unit="request",
+        )
 
     def choose(self, request: Request, view: View) -> int:
         """One instance. Of the request only what a router can know is shown, and never its answer's length."""
@@ -147,17 +159,6 @@ class _Asking:
             expected=self._form,
         )
         self.seconds.append(reply.seconds)
-        if len(self.seconds) % GATE_EVERY == 0:
-            self.check_gate()
+        if len(self.seconds) % GATE_EVERY == 0 or len(self.seconds) == len(self._traffic.requests):
+            self._gate.check(self.seconds, self._guest)
         return int(reply.value[0])
-
-    def check_gate(self) -> None:
-        """Refuse a program whose calls so far were too slow."""
-        quicker = sorted(self.seconds)[: max(1, len(self.seconds) // 2)]
-        mean = sum(quicker) / len(quicker)
-        if mean > GATE_SECONDS:
-            self._guest.refuse(
-                TIME_GATE,
-                Outcome.TIMEOUT,
-                f"routing takes {1e3 * mean:.0f} ms per request, the gate is {1e3 * GATE_SECONDS:.0f} ms",
-            )

@@ -12,9 +12,10 @@ from pathlib import Path
 from evaluators.model import Split
 from evaluators.problem import ProblemError
 from evaluators.request_router.problem import RequestRouter
-from evaluators.request_router.traces import TraceError, read_trace, trace_facts, trace_traffic
+from evaluators.request_router.traces import read_trace, trace_facts, trace_traffic
 from evaluators.request_router.traffic import Traffic
 from evaluators.request_router.workloads import COSTS, VERSION, build_all, definitions
+from evaluators.workloads.trace_files import TraceError
 
 
 def make_problem(workload: str) -> RequestRouter:

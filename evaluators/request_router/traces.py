@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from evaluators.model import Split
 from evaluators.request_router.traffic import BLOCK_TOKENS, Request, Speeds, Traffic
 from evaluators.request_router.workloads import CACHE_BLOCKS, COSTS, OBJECTIVE_SECONDS, VIEW_SECONDS
 from evaluators.workloads.generator import derive_seed
+from evaluators.workloads.trace_files import TraceError
 
 Stamps = NDArray[np.float64]
 
@@ -37,10 +39,6 @@ STRETCHES = 16
 
 FEWEST_REQUESTS = 300
 """A trace needs so many for each split."""
-
-
-class TraceError(RuntimeError):
-    """A trace cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +85,13 @@ def _request(number: int, line: str) -> Request:
             output_tokens=max(1, int(entry["output_length"])),
             blocks=tuple(int(block) for block in entry["hash_ids"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise TraceError(
             f"line {number} is no request with timestamp, input_length, output_length and hash_ids: "
             f"{type(error).__name__}: {error}"
         ) from error
+    if not math.isfinite(request.arrival_seconds):
+        raise TraceError(f"line {number}: its timestamp {entry['timestamp']!r} is no moment")
     most = -(-request.input_tokens // BLOCK_TOKENS)
     if (
         request.input_tokens < 1
@@ -122,7 +122,7 @@ def trace_facts(trace: RequestTrace) -> dict[str, object]:
 
 
 def trace_traffic(trace: RequestTrace, split: Split, seed: bytes) -> list[Traffic]:
-    """Make the workloads of a split: its third of the time of the trace, replayed at several rates.
+    """Make the workloads of a split: its third of the requests of the trace, replayed at several rates.
 
     Every block deals the same third anew: with another part of it where it is long, other moments within each tick of
     the recording clock, other names for the blocks.
@@ -133,7 +133,8 @@ def trace_traffic(trace: RequestTrace, split: Split, seed: bytes) -> list[Traffi
     result = []
     for rate in RATES[split]:
         name = f"{Path(trace.name).stem}/x{rate:g}"
-        rng = np.random.default_rng(list(derive_seed(seed, f"{split.value}/{name}")))
+        # The same requests under another file's name are the same workloads.
+        rng = np.random.default_rng(list(derive_seed(seed, f"{split.value}/x{rate:g}")))
         result.append(replay(name, requests, rate, MOST_REQUESTS[split], rng))
     return result
 
@@ -184,6 +185,8 @@ def replay(name: str, requests: tuple[Request, ...], rate: float, most: int, rng
 def _within_ticks(stamps: Stamps, rng: np.random.Generator) -> Stamps:
     """Random moments, each between its stamp and the next one; where that is long in coming, a usual tick later."""
     ticks = np.unique(stamps)
+    if len(ticks) < 2:
+        raise TraceError(f"{len(stamps)} requests of one split have one timestamp")
     usual = np.median(np.diff(ticks))
     lengths = np.minimum(np.diff(ticks, append=np.inf), usual)
     return stamps + rng.random(len(stamps)) * lengths[np.searchsorted(ticks, stamps)]

@@ -11,7 +11,7 @@ import numpy as np
 # What a token's move costs to another GPU of the node, and how much more to another node (see the statement).
 ALPHA = 0.4
 BETA = 0.9
-EXCHANGES = 64  # tune: int 0 256 log
+EXCHANGES = 64  # tune: int 1 256 log
 
 
 def clusters_of(load: np.ndarray, num_gpus: int) -> np.ndarray:

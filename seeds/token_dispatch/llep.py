@@ -10,9 +10,10 @@ stays plain here.
 
 import numpy as np
 
-CAPACITY = 1.0  # alpha; tune: float 1.0 2.0
-FEWEST_TOKENS = 1024  # m; tune: int 1 16384 log
-IMBALANCE = 1.3  # lambda; tune: float 1.0 4.0
+# The paper's alpha, m and lambda.
+CAPACITY = 1.0  # tune: float 1.0 2.0
+FEWEST_TOKENS = 1024  # tune: int 1 16384 log
+IMBALANCE = 1.3  # tune: float 1.0 4.0
 
 
 def at_owners(load: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -50,7 +51,7 @@ def spill(plan: np.ndarray, owner: np.ndarray) -> np.ndarray:
             plan[expert, gpu] += chunk
             gpu_load[gpu] += chunk
             excess -= chunk
-        # Nobody has room for a chunk worth sending: the least loaded takes the rest, whatever its capacity.
+        # Nobody has room for a chunk worth sending: who had the least load before takes the rest, room or not.
         if excess > 0:
             plan[expert, others[0]] += excess
             gpu_load[others[0]] += excess

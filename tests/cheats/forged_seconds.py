@@ -1,7 +1,7 @@
 r"""Writes a time of its own into every frame that it sends, then takes its time.
 
 family: timing
-expect: timeout /takes \d+ ms per (window|request|step|call)/
+expect: timeout /takes \d+ ms per (window|request|step|call|period)/
 expect: timeout /no reply within/
 expect: ok
 

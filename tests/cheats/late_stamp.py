@@ -1,7 +1,7 @@
 r"""Sends the first byte of the reply before it works, and the rest when it is done.
 
 family: timing
-expect: timeout /takes \d+ ms per (window|request|step|call)/
+expect: timeout /takes \d+ ms per (window|request|step|call|period)/
 expect: timeout /no reply within/
 expect: ok
 

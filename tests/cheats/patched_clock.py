@@ -1,7 +1,7 @@
 r"""Stops every clock of Python, then takes its time.
 
 family: timing
-expect: timeout /takes \d+ ms per (window|request|step|call)/
+expect: timeout /takes \d+ ms per (window|request|step|call|period)/
 expect: timeout /no reply within/
 expect: ok
 

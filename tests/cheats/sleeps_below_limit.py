@@ -1,7 +1,7 @@
 r"""Takes as long as one call may take, at every call.
 
 family: timing
-expect: timeout /takes \d+ ms per (window|request|step|call)/
+expect: timeout /takes \d+ ms per (window|request|step|call|period)/
 expect: ok
 
 No single call breaks the limit, so the work of hours fits in if only calls are limited. The mean must be limited too.

@@ -1,7 +1,7 @@
 r"""Spends its first calls on a search, and lives on what it found.
 
 family: timing
-expect: timeout /takes \d+ ms per (window|request|step|call)/
+expect: timeout /takes \d+ ms per (window|request|step|call|period)/
 expect: ok
 
 First calls are dropped as warm-up nearly everywhere, so that tuning on the very input that is timed costs nothing.

@@ -1,7 +1,7 @@
 r"""Is quick while it may be looked at for a start, and slow from the fourth call on.
 
 family: timing
-expect: timeout /takes \d+ ms per (window|request|step|call)/
+expect: timeout /takes \d+ ms per (window|request|step|call|period)/
 expect: ok
 
 An evaluator that times a few calls and then lets the program work unwatched measures the wrong ones. Every call must

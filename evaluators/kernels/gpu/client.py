@@ -213,18 +213,23 @@ class Gpu:
             RefusedError: the candidate is wrong, fails on the device, or takes too long.
             EvaluatorError: the judge or the baseline fails.
         """
+        return cast(Measurement, self._blamed(Order(job=Job.MEASURE, request=request), timeout_seconds))
+
+    def _blamed(self, order: Order, timeout_seconds: float) -> object:
+        """Ask, and find out whose fault it is where the process ends in the candidate's turn; see `measure`."""
+        request = order.request
         try:
-            return self._measured(request, timeout_seconds)
+            return self._ask(order, timeout_seconds)
         except LostError as lost:
             if not lost.candidate or request.candidate == request.baseline:
                 raise
         name = request.workload.name
         try:
-            self._measured(replace(request, candidate=request.baseline), timeout_seconds)
+            self._ask(replace(order, request=replace(request, candidate=request.baseline)), timeout_seconds)
         except RefusedError as error:
             raise EvaluatorError(f"{name}: the GPU judge process ended, and the baseline fails: {error}") from error
         try:
-            return self._measured(request, timeout_seconds)
+            return self._ask(order, timeout_seconds)
         except LostError as again:
             if not again.candidate:
                 raise
@@ -233,9 +238,6 @@ class Gpu:
                 f"{name}: it ends the process that owns the GPU, twice, and the baseline between does not",
             ) from again
 
-    def _measured(self, request: Request, timeout_seconds: float) -> Measurement:
-        return cast(Measurement, self._ask(Order(job=Job.MEASURE, request=request), timeout_seconds))
-
     def check(self, request: Request, timeout_seconds: float) -> None:
         """Check a candidate on all cases of a workload, without timing it.
 
@@ -243,7 +245,7 @@ class Gpu:
             RefusedError: the candidate is wrong, fails on the device, or takes too long.
             EvaluatorError: the judge fails.
         """
-        self._ask(Order(job=Job.CHECK, request=request), timeout_seconds)
+        self._blamed(Order(job=Job.CHECK, request=request), timeout_seconds)
 
     def sanitized(self, request: Request, timeout_seconds: float) -> Sanitized:
         """Run all cases of a workload once in another process under compute-sanitizer.

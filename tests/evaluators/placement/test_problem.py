@@ -132,7 +132,7 @@ def test_the_gate_holds_for_the_mean_without_the_slowest_call(problem: Placing, 
     problem.play(small, hiccup)
     assert hiccup.calls[0]["timeout"] == max(LEAST_TIMEOUT_SECONDS, PATIENCE * gate)
     slow = InProcess(in_order, lambda call: 1.1 * gate)
-    with pytest.raises(RefusedError, match=r"planning takes \d+ ms per window, the gate is 230 ms") as caught:
+    with pytest.raises(RefusedError, match=r"placing takes \d+ ms per period, the gate is 230 ms") as caught:
         problem.play(small, slow)
     assert caught.value.outcome is Outcome.TIMEOUT
     assert caught.value.check == TIME_GATE

@@ -88,15 +88,23 @@ def test_an_illegal_choice_is_wrong(
     assert "call 4" in caught.value.reason
 
 
-def test_the_gate_holds_for_the_quicker_half(problem: RequestRouter, traffic: Make, guest: Any) -> None:
+def test_the_gate_holds_for_the_quicker_half_and_with_patience_for_all(
+    problem: RequestRouter, traffic: Make, guest: Any
+) -> None:
     data = traffic([0.1 * number for number in range(100)], [(1,)] * 100)
-    hiccups = guest(first, lambda call: 1.4 if call % 5 < 2 else 0.9 * GATE_SECONDS)
+    hiccups = guest(first, lambda call: 0.8 if call % 5 < 2 else 0.9 * GATE_SECONDS)
     assert problem.play(data, hiccups).metrics["route_us"] > 1e5
     slow = guest(first, lambda call: 1.1 * GATE_SECONDS)
     with pytest.raises(RefusedError, match="routing takes 110 ms per request, the gate is 100 ms") as caught:
         problem.play(data, slow)
     assert caught.value.outcome is Outcome.TIMEOUT
-    assert len(slow.calls) == GATE_EVERY, "a hopeless program ends early"
+    hog = guest(first, lambda call: 1.4 if call % 5 < 2 else 0.9 * GATE_SECONDS)
+    with pytest.raises(RefusedError, match="and 4 times that for all"):
+        problem.play(data, hog)
+    hopeless = guest(first, lambda call: 10 * GATE_SECONDS)
+    with pytest.raises(RefusedError, match="routing takes 1000 ms per request"):
+        problem.play(data, hopeless)
+    assert len(hopeless.calls) == 3 * GATE_EVERY, "it ends early"
 
 
 def test_marks_are_in_order(problem: RequestRouter, train: list[Traffic], seed_guest: Any) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from evaluators.model import Split
 from evaluators.request_router.problem import RequestRouter
-from evaluators.request_router.traces import INSTANCES, TraceError, read_trace, replay, trace_traffic
+from evaluators.request_router.traces import INSTANCES, read_trace, replay, trace_traffic
+from evaluators.workloads.trace_files import TraceError
 
 TRACES = os.environ.get("EVOLVE_TRACES", "")
 MOONCAKE = Path(TRACES) / "mooncake_synthetic_trace.jsonl"
@@ -70,6 +71,13 @@ def test_a_blocks_deal_depends_on_the_seed_alone(path: Path) -> None:
     trace = read_trace(path)
     assert trace_traffic(trace, Split.TRAIN, bytes(32)) == trace_traffic(trace, Split.TRAIN, bytes(32))
     assert trace_traffic(trace, Split.TRAIN, bytes(32)) != trace_traffic(trace, Split.TRAIN, bytes([1]) * 32)
+    renamed = path.rename(path.with_name("renamed.jsonl"))
+    for ours, theirs in zip(
+        trace_traffic(trace, Split.TRAIN, bytes(32)),
+        trace_traffic(read_trace(renamed), Split.TRAIN, bytes(32)),
+        strict=True,
+    ):
+        assert ours.requests == theirs.requests
 
 
 @pytest.mark.parametrize(
@@ -81,6 +89,8 @@ def test_a_blocks_deal_depends_on_the_seed_alone(path: Path) -> None:
         ({"input_length": 0}, "line 8"),
         ({"timestamp": "soon"}, "line 8 is no request .* ValueError"),
         ({"hash_ids": None}, "line 8 is no request .* TypeError"),
+        ({"timestamp": float("nan")}, "line 8: its timestamp nan is no moment"),
+        ({"input_length": float("inf")}, "line 8 is no request .* OverflowError"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -94,6 +104,11 @@ def test_a_short_trace_and_one_of_a_single_moment_are_refused(tmp_path: Path) ->
         read_trace(write(tmp_path, [entry(number) for number in range(899)]))
     with pytest.raises(TraceError, match="one timestamp"):
         read_trace(write(tmp_path, [entry(number, timestamp=5) for number in range(1000)]))
+    stuck = read_trace(
+        write(tmp_path, [entry(number, timestamp=max(0, 10 * (number - 500))) for number in range(1200)])
+    )
+    with pytest.raises(TraceError, match="400 requests of one split have one timestamp"):
+        trace_traffic(stuck, Split.TRAIN, bytes(32))
     (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TraceError, match="cannot be read as text"):
         read_trace(tmp_path / "binary.jsonl")
