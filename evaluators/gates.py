@@ -12,6 +12,10 @@ TIME_GATE = "time gate"
 """Name of the check that calls are quick enough, for `Declaration.checks`."""
 
 
+LEAST_PATIENCE_SECONDS = 5.0
+"""Whatever the gate, all calls together may take so long: where there are few, one hiccup is most of their time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeGate:
     """How long the calls of one workload may take.
@@ -20,7 +24,8 @@ class TimeGate:
         calls: how many calls the workload has.
         counted: so many of the quickest must keep the gate in the mean; machines hiccup.
         seconds: the gate.
-        patience: all calls together may take so many gates each; None where a limit on single calls is enough.
+        patience: all calls together may take so many gates each, or `LEAST_PATIENCE_SECONDS`; None where a limit on
+            single calls is enough.
         doing: what a call does, such as ``"planning"``.
         unit: what a call is for, such as ``"window"``.
     """
@@ -46,7 +51,9 @@ class TimeGate:
         quickest = sorted(taken)[: max(0, len(taken) - slowest)]
         if sum(quickest) > self.counted * self.seconds:
             self._refuse(quickest, guest)
-        elif self.patience is not None and sum(taken) > self.calls * self.patience * self.seconds:
+        elif self.patience is not None and sum(taken) > max(
+            self.calls * self.patience * self.seconds, LEAST_PATIENCE_SECONDS
+        ):
             self._refuse(taken, guest)
 
     def _refuse(self, taken: Sequence[float], guest: Guest) -> None:

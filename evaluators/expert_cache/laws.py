@@ -8,7 +8,7 @@ from evaluators.model import Split
 from evaluators.workloads.routes import RouteShape
 
 # Raise with every change of what a seed gives, or of the simulator: scores of different versions never compare.
-SESSIONS_VERSION = 1
+SESSIONS_VERSION = 2
 
 EXPERT_BYTES = 3_059_712
 """An expert of Qwen3-30B-A3B with 4 to 6 bits a weight (Q4_K_M); layers with fewer bits have `SMALLER` of that."""

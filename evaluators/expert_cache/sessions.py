@@ -12,6 +12,8 @@ from evaluators.expert_cache.laws import EXPERT_BYTES, SMALLER, Law
 from evaluators.expert_cache.session import Ids, Mask, Session, Sizes, Visit
 from evaluators.workloads.trace_files import RoutedSequence, Trace, TraceError
 
+Values = NDArray[np.float64]
+
 FEWEST_STEPS = 12
 """A session of fewer forward passes tells nothing."""
 
@@ -48,11 +50,12 @@ def make_session(law: Law, trace: Trace, rng: np.random.Generator, name: str, si
     capacity = int(_between(law.share, rng) * total)
     accuracy = _between(law.accuracy, rng)
     visits: list[Visit] = []
+    popular = sum((_counts(one, trace.experts) for each in trace.domains.values() for one in each), start=np.zeros(()))
     steps = 0
     for sequence in _arrivals(law, trace, rng):
         prompt = max(2, min(MOST_PROMPT, round(rng.uniform(*law.prompt) * len(sequence.ids))))
         cuts = [0, *range(prompt, len(sequence.ids) + 1)][: law.steps - steps + 1]
-        guesses = _guesses(sequence, accuracy, trace.experts, rng)
+        guesses = _guesses(sequence, popular - _counts(sequence, trace.experts), accuracy, rng)
         for start, stop in pairwise(cuts):
             visits.extend(_pass(sequence, guesses, slice(start, stop), steps, compute))
             steps += 1
@@ -95,17 +98,29 @@ def _arrivals(law: Law, trace: Trace, rng: np.random.Generator) -> Sequence[Rout
     return order
 
 
-def _guesses(sequence: RoutedSequence, accuracy: float, experts: int, rng: np.random.Generator) -> Ids:
+def _counts(sequence: RoutedSequence, experts: int) -> Values:
+    """How often a sequence visits each expert: ``(layers, experts)``."""
+    counts = np.zeros((sequence.ids.shape[1], experts))
+    np.add.at(counts, (np.arange(len(counts))[None, :, None], sequence.ids.astype(np.int64)), 1)
+    return counts
+
+
+def _guesses(sequence: RoutedSequence, popular: Values, accuracy: float, rng: np.random.Generator) -> Ids:
     """What an early gate takes the experts of each layer to be: ``(tokens, layers, top_k)``, rising.
 
     Each expert of a token is found with the given chance. The others of a guess are wrong ones, drawn without
-    replacement by how often the sequence visits them, as an early gate errs towards popular experts.
+    replacement by how often other sequences visit them, as an early gate errs towards popular experts. By this very
+    sequence's visits they must not be drawn: a wrong guess would tell what it visits later.
+
+    Args:
+        sequence: what is guessed.
+        popular: visits by other sequences, ``(layers, experts)``.
+        accuracy: that chance.
+        rng: source of randomness.
     """
     tokens, layers, top_k = sequence.ids.shape
     ids = sequence.ids.astype(np.int64)
-    counts = np.zeros((layers, experts))
-    np.add.at(counts, (np.arange(layers)[None, :, None], ids), 1)
-    scores = np.log(counts + 0.1) + rng.gumbel(size=(tokens, layers, experts))
+    scores = np.log(popular + 0.1) + rng.gumbel(size=(tokens, layers, popular.shape[1]))
     found = rng.random(ids.shape) < accuracy
     np.put_along_axis(scores, ids, np.where(found, np.inf, -np.inf), axis=2)
     return np.sort(np.argpartition(scores, -top_k, axis=2)[:, :, -top_k:], axis=2).astype(np.int32)

@@ -81,8 +81,9 @@ def most_in_time(releases: Values, deadlines: Values, work: Values) -> int:
     """How many jobs one machine can do in time, where deadlines come in the order of releases.
 
     Jobs are added in that order; once the last of those kept would be late, the one is dropped without which the
-    rest is done soonest (Kise, Ibaraki and Mine, Operations Research 26, 1978, who prove it optimal). Releases are
-    such that shared or interrupted work gains nothing: in the order of deadlines it can be undone.
+    rest is done soonest (Kise, Ibaraki and Mine, Operations Research 26, 1978; their proof has a gap, for one
+    without see Journal of Scheduling, doi 10.1007/s10951-010-0210-0). Releases are such that shared or interrupted work
+    gains nothing: in the order of deadlines it can be undone.
 
     Args:
         releases: float64 ``(jobs,)``, rising, in the machine's own measure of work.

@@ -60,7 +60,7 @@ def _arrivals(traffic: Traffic, instances: list[Instance]) -> Iterator[tuple[int
         # All looked up now: instances read on from one request of a view to its next.
         cached = [[instance.cache.match(request.blocks) for instance in instances] for request in members]
         for request, row in zip(members, cached, strict=True):
-            age = request.arrival_seconds - seen_at
+            age = max(0.0, request.arrival_seconds - seen_at)  # a rounding error is no age
             yield number, request, View(age_seconds=age, figures=np.vstack([row, reports]))
             number += 1
 

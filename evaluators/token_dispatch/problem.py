@@ -26,7 +26,7 @@ fifty times as quick, and half of the calls are left out because machines hiccup
 PATIENCE = 3.0
 """All calls of a stream may take so many gates on average."""
 
-CALL_SECONDS = 1.0
+CALL_SECONDS = 5.0
 """A call that takes longer is ended; the gate refuses its program in any case."""
 
 FOLDER = Path(seeds.__file__).parent / "token_dispatch"
@@ -79,7 +79,7 @@ class TokenDispatch(PolicyProblem):
     relations = RELATIONS
 
     def __init__(self, draw: Callable[[Split, bytes], Sequence[DispatchStream]], facts: Mapping[str, object]) -> None:
-        constants = {"gate_seconds": GATE_SECONDS, "patience": PATIENCE}
+        constants = {"gate_seconds": GATE_SECONDS, "patience": PATIENCE, "call_seconds": CALL_SECONDS}
         super().__init__(DECLARATION, FOLDER, {**facts, **constants})
         self._draw = draw
 

@@ -53,7 +53,7 @@ def test_calls_to_come_are_taken_to_be_quick() -> None:
 
 
 def test_patience_bounds_all_calls_together() -> None:
-    assert reason(PATIENT, [0.0] * 5 + [0.5] * 5) == ""
-    assert reason(PATIENT, [0.0] * 5 + [0.7] * 5) == (
-        "routing takes 350 ms per request, the gate is 100 ms for the quickest 5 of 10 calls, and 3 times that for all"
+    assert reason(PATIENT, [0.0] * 5 + [0.9] * 5) == ""
+    assert reason(PATIENT, [0.0] * 5 + [1.1] * 5) == (
+        "routing takes 550 ms per request, the gate is 100 ms for the quickest 5 of 10 calls, and 3 times that for all"
     )

@@ -194,7 +194,7 @@ def test_bad_input_gets_one_clear_error_with_a_hint(
         (["show", "9999"], 1, "no candidate 9999"),
         (["show", "nobody"], 2, "'nobody' is no candidate"),
         (["run", TRIVIAL, "--name", "first"], 1, "the name is taken"),
-        (["export", "best"], 2, "has no export texts"),
+        (["export", "best"], 2, "with usage.md, test.py and benchmark.py"),
     ],
 )
 def test_bad_names_in_a_good_archive(finished: Path, words: list[str], code: int, said: str) -> None:
@@ -324,9 +324,11 @@ def test_score_judges_one_program_and_its_exit_code_tells(tmp_path: Path) -> Non
 
 def test_problems_are_listed_with_their_scale(tmp_path: Path) -> None:
     listed = json.loads(evolve(tmp_path, "problems", "--format", "json").stdout)
-    assert [row["name"] for row in listed] == ["eplb", "moe_combine", "topk_gating"]
-    assert listed[0]["baseline"] == "deepseek_hierarchical"
-    assert "ema" in listed[0]["seeds"]
+    named = {row["name"]: row for row in listed}
+    policies = {"eplb", "eplb_speed", "expert_cache", "placement", "request_router", "token_dispatch"}
+    assert set(named) == policies | {"moe_combine", "topk_gating"}
+    assert named["eplb"]["baseline"] == "deepseek_hierarchical"
+    assert "ema" in named["eplb"]["seeds"]
 
 
 def test_final_measures_on_fresh_hidden_workloads_and_counts_them(finished: Path) -> None:
