@@ -77,6 +77,7 @@ DECLARATION = Declaration(
     checks=(TIME_GATE,),
     shown_by_kind=("hits", "moved", "overlap"),
     best_known="29.7 ± 4.5, hand-written, hidden workloads (docs/expert_cache.md)",
+    cost="5 s",
 )
 
 

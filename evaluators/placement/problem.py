@@ -62,6 +62,7 @@ DECLARATION = Declaration(
     checks=(TIME_GATE,),
     shown_by_kind=("crossing", "leaving", "imbalance"),
     best_known="46.4 ± 9.8, hand-written, hidden workloads (docs/placement.md)",
+    cost="2 s",
 )
 
 
