@@ -14,7 +14,7 @@ from evaluators.eplb.oracle import keep_where_it_pays
 from evaluators.eplb.relations import RELATIONS
 from evaluators.gates import TIME_GATE, TimeGate
 from evaluators.model import Metric, Split
-from evaluators.policy import PolicyProblem
+from evaluators.policy import POLICY_IMPORTS, PolicyProblem
 from evaluators.problem import Declaration, Descriptor, Guest, Measured
 from evaluators.workloads.stream import LoadStream
 from sandbox import Limits
@@ -40,7 +40,7 @@ DECLARATION = Declaration(
     entry="plan",
     parameters=("history", "previous", "num_slots", "num_gpus", "num_nodes"),
     optional_parameters=frozenset({"previous"}),
-    allowed_imports=frozenset({"numpy", "math", "heapq", "itertools", "functools", "collections"}),
+    allowed_imports=POLICY_IMPORTS,
     objective=Metric(
         name="net_balance",
         unit="",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evaluators.digests import facts_digest
 from evaluators.eplb_speed.shapes import Shape
 from evaluators.eplb_speed.tasks import GeneratedLoads, PlanningTask
 from evaluators.model import Split
@@ -122,4 +121,4 @@ def generated_digest() -> str:
         "tokens_per_sequence": TOKENS_PER_SEQUENCE,
         "hidden_draws": HIDDEN_DRAWS,
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return facts_digest(facts)

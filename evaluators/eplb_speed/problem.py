@@ -11,7 +11,7 @@ from evaluators.eplb_speed.measures import TOLERANCE
 from evaluators.eplb_speed.relations import RELATIONS
 from evaluators.eplb_speed.tasks import PlanningTask
 from evaluators.model import Metric, Split
-from evaluators.policy import PolicyProblem
+from evaluators.policy import POLICY_IMPORTS, PolicyProblem
 from evaluators.problem import Declaration, Descriptor, Guest, Measured
 from evaluators.timing import Plan
 from sandbox import Limits
@@ -34,7 +34,7 @@ DECLARATION = Declaration(
     entry="rebalance",
     parameters=("load", "num_slots", "num_groups", "num_nodes", "num_gpus"),
     optional_parameters=frozenset(),
-    allowed_imports=frozenset({"numpy", "math", "heapq", "itertools", "functools", "collections"}),
+    allowed_imports=POLICY_IMPORTS,
     objective=Metric(
         name="gain",
         unit="log2",

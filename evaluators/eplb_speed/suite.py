@@ -16,6 +16,7 @@ from evaluators.eplb_speed.recorded import (
 )
 from evaluators.model import Split
 from evaluators.problem import ProblemError
+from evaluators.workloads.choice import GENERATED
 from evaluators.workloads.routes import TraceError, open_routes
 
 
@@ -25,7 +26,7 @@ def make_problem(workload: str) -> EplbSpeed:
     Raises:
         ProblemError: the trace cannot be used; says why and how to mend it.
     """
-    if workload == "generated":
+    if workload == GENERATED:
         return EplbSpeed(generated_tasks, {"workloads": generated_digest()})
     try:
         source = open_routes(workload)

@@ -16,7 +16,7 @@ from evaluators.expert_cache.relations import RELATIONS
 from evaluators.expert_cache.session import Session
 from evaluators.gates import TIME_GATE, TimeGate
 from evaluators.model import Metric, Split
-from evaluators.policy import PolicyProblem
+from evaluators.policy import POLICY_IMPORTS, PolicyProblem
 from evaluators.problem import Declaration, Descriptor, Guest, Measured
 from sandbox import Limits
 
@@ -51,7 +51,7 @@ DECLARATION = Declaration(
         "compute_seconds",
     ),
     optional_parameters=frozenset(),
-    allowed_imports=frozenset({"numpy", "math", "heapq", "itertools", "functools", "collections"}),
+    allowed_imports=POLICY_IMPORTS,
     objective=Metric(
         name="hidden",
         unit="",

@@ -50,12 +50,13 @@ def make_session(law: Law, trace: Trace, rng: np.random.Generator, name: str, si
     capacity = int(_between(law.share, rng) * total)
     accuracy = _between(law.accuracy, rng)
     visits: list[Visit] = []
-    popular = sum((_counts(one, trace.experts) for each in trace.domains.values() for one in each), start=np.zeros(()))
+    counts = {id(one): _counts(one, trace.experts) for each in trace.domains.values() for one in each}
+    popular = sum(counts.values(), start=np.zeros(()))
     steps = 0
     for sequence in _arrivals(law, trace, rng):
         prompt = max(2, min(MOST_PROMPT, round(rng.uniform(*law.prompt) * len(sequence.ids))))
         cuts = [0, *range(prompt, len(sequence.ids) + 1)][: law.steps - steps + 1]
-        guesses = _guesses(sequence, popular - _counts(sequence, trace.experts), accuracy, rng)
+        guesses = _guesses(sequence, popular - counts[id(sequence)], accuracy, rng)
         for start, stop in pairwise(cuts):
             visits.extend(_pass(sequence, guesses, slice(start, stop), steps, compute))
             steps += 1

@@ -21,6 +21,7 @@ from evaluators.expert_cache.session import Session, Sizes
 from evaluators.expert_cache.sessions import GATE_SECONDS, MOST_PROMPT, make_session
 from evaluators.model import Split
 from evaluators.problem import ProblemError
+from evaluators.workloads.choice import GENERATED
 from evaluators.workloads.generator import derive_seed, random_generator
 from evaluators.workloads.route_csv import read_route_log
 from evaluators.workloads.routes import RouteSource, TraceError, open_routes
@@ -38,7 +39,7 @@ def make_problem(workload: str) -> ExpertCacheProblem:
         # A route log knows how large its experts were; other traces do not.
         sizes = read_route_log(path).expert_bytes if path.suffix == ".csv" else None
         draw = partial(draw_sessions, routes, sizes)
-        if workload != "generated":
+        if workload != GENERATED:
             for split in Split:
                 draw(split, bytes(32))
     except TraceError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluators.digests import facts_digest
 from evaluators.kernels.guest import OVER_FLOOR, KernelGuest
 from evaluators.kernels.task import AuditableTask, KernelWorkload
 from evaluators.model import EvaluatorError, Metric, Split
@@ -118,7 +117,7 @@ class KernelProblem:
             "shapes": [repr(self.task.workloads(split, bytes(32))) for split in Split],
             "baseline": [seed.source for seed in self.seeds if seed.name == BASELINE],
         }
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return facts_digest(facts)
 
     def workloads(self, split: Split, seed: bytes) -> Sequence[KernelWorkload]:
         """See `KernelTask.workloads`."""

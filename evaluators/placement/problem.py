@@ -15,7 +15,7 @@ from evaluators.placement.measures import costs, placement_form
 from evaluators.placement.periods import Deployment
 from evaluators.placement.reference import best_known
 from evaluators.placement.relations import RELATIONS
-from evaluators.policy import PolicyProblem
+from evaluators.policy import POLICY_IMPORTS, PolicyProblem
 from evaluators.problem import Declaration, Descriptor, Guest, Measured
 from sandbox import Limits
 
@@ -37,7 +37,7 @@ DECLARATION = Declaration(
     entry="place",
     parameters=("transitions", "load", "num_gpus", "num_nodes"),
     optional_parameters=frozenset(),
-    allowed_imports=frozenset({"numpy", "math", "heapq", "itertools", "functools", "collections"}),
+    allowed_imports=POLICY_IMPORTS,
     objective=Metric(
         name="lost_time",
         unit="",

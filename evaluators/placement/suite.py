@@ -14,6 +14,7 @@ from evaluators.placement.periods import Deployment
 from evaluators.placement.problem import DROPPED, LEAST_TIMEOUT_SECONDS, PATIENCE, Placing
 from evaluators.placement.recorded import RECORDED_VERSION, recorded
 from evaluators.problem import ProblemError
+from evaluators.workloads.choice import GENERATED
 from evaluators.workloads.routes import TraceError, open_routes
 
 
@@ -50,7 +51,7 @@ def make_problem(workload: str) -> Placing:
     Raises:
         ProblemError: the trace cannot be used; says why and how to mend it.
     """
-    if workload == "generated":
+    if workload == GENERATED:
         return Placing(_generated, {**_facts(), "workloads": machines.definition()})
     try:
         source = open_routes(workload)

@@ -9,7 +9,7 @@ from pathlib import Path
 import seeds
 from evaluators.gates import TIME_GATE, TimeGate
 from evaluators.model import Metric, Split
-from evaluators.policy import PolicyProblem
+from evaluators.policy import POLICY_IMPORTS, PolicyProblem
 from evaluators.problem import Declaration, Descriptor, Guest, Measured
 from evaluators.request_router.bounds import ceiling
 from evaluators.request_router.measures import LATENESS_CAP, LATENESS_PRICE, choice_form, metrics, series
@@ -48,7 +48,7 @@ DECLARATION = Declaration(
         "objective_seconds",
     ),
     optional_parameters=frozenset(),
-    allowed_imports=frozenset({"numpy", "math", "heapq", "itertools", "functools", "collections"}),
+    allowed_imports=POLICY_IMPORTS,
     objective=Metric(
         name="value",
         unit="",

@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluators.problem import Relation
 from evaluators.replies import Array
-from evaluators.request_router.traffic import Traffic
+from evaluators.request_router.traffic import Costs, Traffic
 
 Changed = tuple[Traffic, Callable[[Array], Array]]
 
@@ -30,13 +30,9 @@ def _rename_blocks(traffic: Traffic, rng: np.random.Generator) -> Changed:
     return replace(traffic, requests=requests), lambda choice: choice
 
 
-def _slow_down(traffic: Traffic, rng: np.random.Generator) -> Changed:
-    """Twice the time for everything; a power of two, so that nothing is rounded."""
-    del rng
-    requests = tuple(replace(request, arrival_seconds=2 * request.arrival_seconds) for request in traffic.requests)
-    fleet = tuple(replace(speeds, starts=tuple(2 * start for start in speeds.starts)) for speeds in traffic.fleet)
-    costs = traffic.costs
-    dearer = replace(
+def _twice_as_dear(costs: Costs) -> Costs:
+    """Twice the seconds of everything; interference is a share and stays."""
+    return replace(
         costs,
         fixed=2 * costs.fixed,
         linear=2 * costs.linear,
@@ -44,11 +40,18 @@ def _slow_down(traffic: Traffic, rng: np.random.Generator) -> Changed:
         step=2 * costs.step,
         step_request=2 * costs.step_request,
     )
+
+
+def _slow_down(traffic: Traffic, rng: np.random.Generator) -> Changed:
+    """Twice the time for everything; a power of two, so that nothing is rounded."""
+    del rng
+    requests = tuple(replace(request, arrival_seconds=2 * request.arrival_seconds) for request in traffic.requests)
+    fleet = tuple(replace(speeds, starts=tuple(2 * start for start in speeds.starts)) for speeds in traffic.fleet)
     slow = replace(
         traffic,
         requests=requests,
         fleet=fleet,
-        costs=dearer,
+        costs=_twice_as_dear(traffic.costs),
         objective_seconds=2 * traffic.objective_seconds,
         view_seconds=2 * traffic.view_seconds,
     )
@@ -59,16 +62,7 @@ def _twice_as_fast(traffic: Traffic, rng: np.random.Generator) -> Changed:
     """Instances of twice the speed, on prompts and answers that cost twice as much."""
     del rng
     fleet = tuple(replace(speeds, factors=tuple(2 * factor for factor in speeds.factors)) for speeds in traffic.fleet)
-    costs = traffic.costs
-    dearer = replace(
-        costs,
-        fixed=2 * costs.fixed,
-        linear=2 * costs.linear,
-        quadratic=2 * costs.quadratic,
-        step=2 * costs.step,
-        step_request=2 * costs.step_request,
-    )
-    return replace(traffic, fleet=fleet, costs=dearer), lambda choice: choice
+    return replace(traffic, fleet=fleet, costs=_twice_as_dear(traffic.costs)), lambda choice: choice
 
 
 RELATIONS = (

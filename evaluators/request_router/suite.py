@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from evaluators.digests import facts_digest
 from evaluators.model import Split
 from evaluators.problem import ProblemError
 from evaluators.request_router.problem import RequestRouter
 from evaluators.request_router.traces import read_trace, trace_facts, trace_traffic
 from evaluators.request_router.traffic import Traffic
 from evaluators.request_router.workloads import COSTS, VERSION, build_all, definitions
+from evaluators.workloads.choice import GENERATED
 from evaluators.workloads.trace_files import TraceError
 
 
@@ -24,8 +24,8 @@ def make_problem(workload: str) -> RequestRouter:
     Raises:
         ProblemError: the trace cannot be used; says why and how to mend it.
     """
-    if workload == "generated":
-        return RequestRouter(_generated, _digest(_generated_facts()))
+    if workload == GENERATED:
+        return RequestRouter(_generated, facts_digest(_generated_facts(), compact=True))
     path = Path(workload)
     if not path.exists():
         raise ProblemError(
@@ -38,7 +38,7 @@ def make_problem(workload: str) -> RequestRouter:
         raise ProblemError(
             f"cannot use the trace {path}: {error}\nhint: docs/request_router.md describes the layout that can be read"
         ) from error
-    return RequestRouter(partial(trace_traffic, trace), _digest(trace_facts(trace)))
+    return RequestRouter(partial(trace_traffic, trace), facts_digest(trace_facts(trace), compact=True))
 
 
 def _generated(split: Split, seed: bytes) -> Sequence[Traffic]:
@@ -51,8 +51,3 @@ def _generated_facts() -> dict[str, object]:
         "costs": dataclasses.asdict(COSTS),
         "splits": {split.value: [dataclasses.asdict(one) for one in definitions(split)] for split in Split},
     }
-
-
-def _digest(facts: dict[str, object]) -> str:
-    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -87,7 +87,7 @@ class Definition:
 
     Args:
         name: unique within its split.
-        stratum: shared by draws of one law.
+        stratum: shared by draws of one law; empty in a law itself, see `_draw`.
         kinds: kinds of sessions with their share of the requests.
         arrivals: how the rate moves.
         fleet: how the instances are drawn.
@@ -101,7 +101,7 @@ class Definition:
     """
 
     name: str
-    stratum: str
+    stratum: str = ""
     kinds: tuple[tuple[float, Kind], ...]
     arrivals: Arrivals
     fleet: FleetLaw
@@ -122,43 +122,18 @@ def mixed(*shares: float) -> tuple[tuple[float, Kind], ...]:
     return tuple((share / sum(shares), kind) for share, kind in zip(shares, EVERY_KIND, strict=True) if share)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sort:
-    """A law of traffic and fleet that is drawn more than once."""
-
-    label: str
-    kinds: tuple[tuple[float, Kind], ...]
-    arrivals: Arrivals
-    fleet: FleetLaw
-    load: float
-    objective_seconds: float = OBJECTIVE_SECONDS
-    view_seconds: float = VIEW_SECONDS
-    warm_requests: int = 96
-    scored_requests: int = 384
-
-    def definition(self, draw: int) -> Definition:
-        """One draw."""
-        stratum = f"{self.label}/{self.fleet.instances}"
-        return Definition(
-            name=f"{stratum}/{draw}",
-            stratum=stratum,
-            kinds=self.kinds,
-            arrivals=self.arrivals,
-            fleet=self.fleet,
-            load=self.load,
-            objective_seconds=self.objective_seconds,
-            view_seconds=self.view_seconds,
-            warm_requests=self.warm_requests,
-            scored_requests=self.scored_requests,
-        )
+def _draw(law: Definition, draw: int) -> Definition:
+    """One draw of a law, which is a definition whose name is a label and whose stratum is not known yet."""
+    stratum = f"{law.name}/{law.fleet.instances}"
+    return dataclasses.replace(law, name=f"{stratum}/{draw}", stratum=stratum)
 
 
 _TRAIN = (
-    _Sort(label="conversation", kinds=mixed(1, 0, 0, 0), arrivals=CALM, fleet=FleetLaw(instances=8), load=0.72),
-    _Sort(label="agent", kinds=mixed(0, 1, 0, 0), arrivals=BURSTY, fleet=FleetLaw(instances=6), load=0.68),
-    _Sort(label="document", kinds=mixed(0, 0, 1, 0), arrivals=CALM, fleet=FleetLaw(instances=10), load=0.62),
-    _Sort(
-        label="mix",
+    Definition(name="conversation", kinds=mixed(1, 0, 0, 0), arrivals=CALM, fleet=FleetLaw(instances=8), load=0.72),
+    Definition(name="agent", kinds=mixed(0, 1, 0, 0), arrivals=BURSTY, fleet=FleetLaw(instances=6), load=0.68),
+    Definition(name="document", kinds=mixed(0, 0, 1, 0), arrivals=CALM, fleet=FleetLaw(instances=10), load=0.62),
+    Definition(
+        name="mix",
         kinds=mixed(2, 2, 1, 1),
         arrivals=BURSTY,
         fleet=FleetLaw(instances=8, spread=0.2, slow=1),
@@ -166,8 +141,8 @@ _TRAIN = (
     ),
 )
 _VALIDATION = (
-    _Sort(
-        label="conversation",
+    Definition(
+        name="conversation",
         kinds=mixed(3, 0, 0, 1),
         arrivals=BURSTY,
         fleet=FleetLaw(instances=6, spread=0.2),
@@ -175,8 +150,8 @@ _VALIDATION = (
         warm_requests=128,
         scored_requests=512,
     ),
-    _Sort(
-        label="agent",
+    Definition(
+        name="agent",
         kinds=mixed(0, 4, 1, 0),
         arrivals=LONG_BURSTS,
         fleet=FleetLaw(instances=12),
@@ -184,8 +159,8 @@ _VALIDATION = (
         warm_requests=128,
         scored_requests=512,
     ),
-    _Sort(
-        label="document",
+    Definition(
+        name="document",
         kinds=mixed(1, 0, 3, 0),
         arrivals=CALM,
         fleet=FleetLaw(instances=5, restarts=1),
@@ -194,8 +169,8 @@ _VALIDATION = (
         warm_requests=128,
         scored_requests=512,
     ),
-    _Sort(
-        label="mix",
+    Definition(
+        name="mix",
         kinds=mixed(1, 1, 1, 1),
         arrivals=LONG_BURSTS,
         fleet=FleetLaw(instances=16, spread=0.3, slow=1),
@@ -225,20 +200,22 @@ _HIDDEN_REQUESTS = 640
 def definitions(split: Split) -> tuple[Definition, ...]:
     """The workloads of a split, cheap ones first: each law twice, in hidden each fleet under four laws."""
     if split is not Split.HIDDEN:
-        sorts = _TRAIN if split is Split.TRAIN else _VALIDATION
-        return tuple(sort.definition(draw) for draw in range(2) for sort in sorts)
+        laws = _TRAIN if split is Split.TRAIN else _VALIDATION
+        return tuple(_draw(law, draw) for draw in range(2) for law in laws)
     return tuple(
-        Definition(
-            name=f"{label}/{fleet.instances}/{draw}",
-            stratum=f"{label}/{fleet.instances}",
-            kinds=mixed(*shares),
-            arrivals=arrivals,
-            fleet=fleet,
-            load=load,
-            objective_seconds=limit,
-            view_seconds=age,
-            warm_requests=_HIDDEN_REQUESTS // 4,
-            scored_requests=_HIDDEN_REQUESTS,
+        _draw(
+            Definition(
+                name=label,
+                kinds=mixed(*shares),
+                arrivals=arrivals,
+                fleet=fleet,
+                load=load,
+                objective_seconds=limit,
+                view_seconds=age,
+                warm_requests=_HIDDEN_REQUESTS // 4,
+                scored_requests=_HIDDEN_REQUESTS,
+            ),
+            draw,
         )
         for label, fleet in _HIDDEN_FLEETS
         for draw, (shares, arrivals, load, limit, age) in enumerate(_HIDDEN_LAWS)

@@ -11,7 +11,7 @@ import numpy as np
 import seeds
 from evaluators.gates import TIME_GATE, TimeGate
 from evaluators.model import Metric, Split
-from evaluators.policy import PolicyProblem
+from evaluators.policy import POLICY_IMPORTS, PolicyProblem
 from evaluators.problem import Declaration, Descriptor, Guest, Measured
 from evaluators.token_dispatch.bound import lower_bound_us
 from evaluators.token_dispatch.measures import foreign, plan_form, step_time
@@ -38,7 +38,7 @@ DECLARATION = Declaration(
     entry="dispatch",
     parameters=("load", "owner", "num_gpus", "num_nodes", "hardware"),
     optional_parameters=frozenset(),
-    allowed_imports=frozenset({"numpy", "math", "heapq", "itertools", "functools", "collections"}),
+    allowed_imports=POLICY_IMPORTS,
     objective=Metric(
         name="log_speedup",
         unit="",

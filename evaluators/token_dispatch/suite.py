@@ -19,6 +19,7 @@ from evaluators.token_dispatch.hardware import A100, B200, H100, H100_ETHERNET, 
 from evaluators.token_dispatch.problem import TokenDispatch
 from evaluators.token_dispatch.routed import ROUTED_VERSION, routed_deployments, routed_streams
 from evaluators.token_dispatch.steps import STEPS_VERSION, Deployment, DispatchStream, StepLaw, draw_steps
+from evaluators.workloads.choice import GENERATED
 from evaluators.workloads.generator import derive_seed, random_generator
 from evaluators.workloads.routes import RouteSource, TraceError, open_routes
 
@@ -129,7 +130,7 @@ def make_problem(workload: str) -> TokenDispatch:
     Raises:
         ProblemError: the trace cannot be used; says why and how to mend it.
     """
-    if workload == "generated":
+    if workload == GENERATED:
         return TokenDispatch(_generated, _facts())
     try:
         source = open_routes(workload)

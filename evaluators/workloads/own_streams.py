@@ -9,14 +9,13 @@ length.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from evaluators.digests import facts_digest
 from evaluators.model import Split
 from evaluators.workloads.generator import derive_seed, random_generator
 from evaluators.workloads.own import FOLDER, MODELS, OWN_VERSION, deal_own, read_own
@@ -91,7 +90,7 @@ class OwnStreams:
             "files": {model: trace.digest for model, trace in self._traces.items()},
             "plans": {split.value: dataclasses.asdict(plan) for split, plan in PLANS.items()},
         }
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return facts_digest(facts)
 
     def draw(self, split: Split, seed: bytes) -> list[LoadStream]:
         """The streams of one split for a block's 32-byte secret; their names never depend on it."""

@@ -10,8 +10,6 @@ the same ranges of laws, hidden from wider ones.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluators.digests import facts_digest
 from evaluators.model import Split
 from evaluators.workloads.choice import GENERATED, OWN, no_such_workload
 from evaluators.workloads.generator import GENERATOR_VERSION, GeneratorConfig, derive_seed, random_generator
@@ -162,7 +161,7 @@ class GeneratedRoutes:
     def digest(self) -> str:
         """Digest of the laws and of the versions of the code that draws."""
         laws = {split.value: dataclasses.asdict(law) for split, law in LAWS.items()}
-        return _digest({"routes": ROUTES_VERSION, "generator": GENERATOR_VERSION, "laws": laws})
+        return facts_digest({"routes": ROUTES_VERSION, "generator": GENERATOR_VERSION, "laws": laws})
 
     @property
     def variants(self) -> tuple[RouteSource, ...]:
@@ -203,7 +202,7 @@ class GeneratedRoutes:
             held[f"domain{domain}"] = tuple(pieces[: len(own)])
             pieces = pieces[len(own) :]
         return Trace(
-            digest=_digest({"source": self.digest, "split": split.value, "seed": seed.hex()}),
+            digest=facts_digest({"source": self.digest, "split": split.value, "seed": seed.hex()}),
             layers=shape.layers,
             top_k=shape.top_k,
             experts=shape.experts,
@@ -229,7 +228,7 @@ class RecordedRoutes:
     def digest(self) -> str:
         """Digest of the files and of the rules by which sequences are dealt."""
         trace = self._trace
-        return _digest({"routes": ROUTES_VERSION, "files": trace.digest, "experts": trace.experts})
+        return facts_digest({"routes": ROUTES_VERSION, "files": trace.digest, "experts": trace.experts})
 
     @property
     def variants(self) -> tuple[RouteSource, ...]:
@@ -277,8 +276,3 @@ def _enough(sequences: tuple[RoutedSequence, ...]) -> tuple[RoutedSequence, ...]
             gates = None if sequence.weights is None else sequence.weights[start:stop]
             pieces.append(RoutedSequence(ids=sequence.ids[start:stop], weights=gates))
     return tuple(pieces)
-
-
-def _digest(facts: Mapping[str, object]) -> str:
-    """16 hexadecimal digits over facts."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -9,11 +9,10 @@ of a score is the luck of the draw.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from evaluators.digests import facts_digest
 from evaluators.model import Split
 from evaluators.workloads.generator import GENERATOR_VERSION, GeneratorConfig, derive_seed, generate
 from evaluators.workloads.regimes import SIMPLE_REGIMES, MixConfig, Regime
@@ -306,5 +305,4 @@ def suite_digest(suite: SuiteConfig | None = None, *, traces: Sequence[str] = ()
         },
         "traces": list(traces),
     }
-    canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return facts_digest(definition, compact=True)

@@ -12,8 +12,6 @@ streams, so which streams there are never depends on the seed.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluators.digests import facts_digest
 from evaluators.model import Split
 from evaluators.workloads.generator import derive_seed, random_generator
 from evaluators.workloads.stream import LoadStream
@@ -149,7 +148,7 @@ def trace_digest(path: Path, options: TraceOptions | None = None) -> str:
         "files": trace.digest,
         "options": dataclasses.asdict(options),
     }
-    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:16]
+    return facts_digest(definition)
 
 
 def split_sequences(trace: Trace, split: Split) -> dict[str, tuple[RoutedSequence, ...]]:
