@@ -115,11 +115,12 @@ numbers of experts, gate weights and affinities, and no text.
 |---|---|
 | `NAME.npz` | `ids_<domain>` uint8 (tokens, layers, top_k), rising; `len_<domain>` tokens of each sequence |
 | `NAME_weights.npz` | the same of other sequences, with `w_<domain>` float16 gate weights, rounded to 3 % |
-| `NAME_scores.npz` | `scores_<domain>` float16 (steps, tokens, layers, experts), affinities; `bias`; `step` |
+| `NAME_scores.npz` | affinities `scores_<domain>` float16 (steps, tokens, layers, experts); `step`; `layer`; `bias` |
 | `NAME.json` | what was trained on what, and how it went |
 
-A sequence is a stretch of one held-out document, its tokens in order. The scored tokens are the first of each
-domain's first sequence in `NAME_weights.npz`. The domain `{HIDDEN_DOMAIN}` is for the hidden split alone.
+A sequence is a stretch of one held-out document, its tokens in order. `tokens_<domain>` are places in the sequences
+of `NAME_weights.npz` and then `NAME.npz`, put one behind the other, and `layer` which layers' affinities there are.
+The domain `{HIDDEN_DOMAIN}` is for the hidden split alone.
 
 **Limits.** Small models trained for minutes: their experts are specialised, yet less than those of a large model,
 and the text is what a computing host holds, not what users ask. Prompts only; nothing was sampled from the models.

@@ -25,7 +25,9 @@ class Plan:
         record_tokens: tokens to record of each domain; fewer are stored where the file would grow too large.
         shortest: shortest recorded sequence in tokens, but for short documents.
         longest: longest recorded sequence in tokens.
-        score_tokens: tokens of each domain whose affinities are recorded.
+        score_tokens: tokens of each domain whose affinities are recorded, spread evenly over its first sequences.
+        score_every: one token in so many of these sequences.
+        score_layers: layers of which they are recorded, spread evenly from the first to the last.
         reserve_seconds: time kept for recording and storing.
         least_steps: steps of training that are made however long they take.
         most_steps: steps of training, at most.
@@ -47,7 +49,9 @@ class Plan:
     record_tokens: int = 18_000
     shortest: int = 64
     longest: int = 512
-    score_tokens: int = 40
+    score_tokens: int = 384
+    score_every: int = 4
+    score_layers: int = 3
     reserve_seconds: float = 45.0
     least_steps: int = 20
     most_steps: int = 1_000_000

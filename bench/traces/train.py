@@ -6,7 +6,7 @@
     python bench/traces/train.py --tiny --device cpu --out DIR                    a toy, to try the script
 
 DIR gets ``BALANCING.npz`` (experts of every token), ``BALANCING_weights.npz`` (fewer tokens, with gate weights),
-``BALANCING_scores.npz`` (all affinities of some of those at several steps) and ``BALANCING.json`` (what was done,
+``BALANCING_scores.npz`` (all affinities of some tokens and layers at several steps), ``BALANCING.json`` (what was done,
 losses). ``card.py`` makes the data card of them.
 """
 
@@ -133,7 +133,7 @@ def _options(arguments: list[str] | None) -> Any:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--megabytes", type=float, default=2.9, help="largest size of the files together")
+    parser.add_argument("--megabytes", type=float, default=3.6, help="largest size of the files together")
     parser.add_argument("--release", type=float, help="see Plan.release [0.15]")
     parser.add_argument("--root", type=Path, action="append", help="look for text here only; may be repeated")
     parser.add_argument("--tiny", action="store_true")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from bpe import END_OF_TEXT
 from model import Model, Shape, choose_grouped
 from numpy.typing import NDArray
 from plan import Plan
-from record import Routing, packed, record, save, windows
+from record import packed, record, save, windows
 from torch import Tensor
 
 Documents = Mapping[str, list[NDArray[np.uint16]]]
@@ -55,7 +55,7 @@ class Run:
         self.model = Model(self.shape, choose_grouped(self.device)).to(self.device)
         self.step = 0
         self._peak = torch.zeros(())
-        self._scored: list[tuple[int, dict[str, Routing], NDArray[np.float32]]] = []
+        self._scored: list[tuple[int, dict[str, NDArray[np.float16]], NDArray[np.float32]]] = []
         total = sum(p.numel() for p in self.model.parameters())
         say(f"model: {total / 1e6:.1f} M parameters, {self.model.parameters_active() / 1e6:.1f} M active; {self.shape}")
 
@@ -63,7 +63,7 @@ class Run:
         """Train until a moment of the monotonic clock; returns what happened."""
         plan = self.plan
         streams = {domain: _stream(documents, self.device) for domain, documents in train.items()}
-        scored = {domain: self._to_record(documents)[:1] for domain, documents in held.items()}
+        scored = {domain: self._to_score(documents) for domain, documents in held.items()}
         optimizer = self._optimizer()
         rng = np.random.default_rng(self.seed)
         began = time.monotonic()
@@ -106,10 +106,12 @@ class Run:
             raise SystemExit(f"too little held-out text to record: only {sorted(routings)}; name more folders")
         arrays: dict[str, NDArray[np.generic]] = {
             "step": np.array([step for step, _, _ in self._scored], dtype=np.int32),
+            "layer": self._scored_layers(),
             "bias": np.stack([bias for _, _, bias in self._scored]),
         }
         for domain in routings:
-            arrays[f"scores_{domain}"] = np.stack([scores[domain].scores for _, scores, _ in self._scored])
+            arrays[f"scores_{domain}"] = np.stack([scores[domain] for _, scores, _ in self._scored])
+            arrays[f"tokens_{domain}"] = self._scored_tokens(self._to_score(held[domain]))
         content = packed(arrays)
         file = f"{name}_scores.npz"
         (folder / file).write_bytes(content)
@@ -168,14 +170,14 @@ class Run:
             rows = stream[: len(stream) // width * width][: self.plan.rows * width].view(-1, width)
             with torch.autocast(device_type=self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
                 losses[domain] = round(float(self.model.loss(rows.long())), 4)
-        keep = self.plan.score_tokens
+        layers = self._scored_layers()
         found = {
-            domain: record(self.model, [sequence[:keep] for sequence in sequences], self.device)
+            domain: record(self.model, sequences, self.device).scores[self._scored_tokens(sequences)][:, layers]
             for domain, sequences in scored.items()
             if sequences
         }
         biases = torch.stack([experts.bias for experts in self.model.experts]).cpu().numpy().astype(np.float32)
-        self._scored.append((self.step, found, biases))
+        self._scored.append((self.step, found, biases[layers]))
         for experts in self.model.experts:
             experts.load.zero_()
         self.model.train()
@@ -192,6 +194,22 @@ class Run:
             longest=min(plan.longest, self.shape.context),
             rng=np.random.default_rng(self.seed),
         )
+
+    def _to_score(self, documents: list[NDArray[np.uint16]]) -> list[NDArray[np.uint16]]:
+        """The first recorded stretches of a domain that have the tokens whose affinities are kept."""
+        stretches = self._to_record(documents)
+        ends = np.cumsum([len(stretch) for stretch in stretches])
+        return stretches[: int(np.searchsorted(ends, self.plan.score_every * self.plan.score_tokens)) + 1]
+
+    def _scored_tokens(self, stretches: Sequence[NDArray[np.uint16]]) -> NDArray[np.int32]:
+        """Which of their tokens those are."""
+        tokens = np.arange(0, sum(map(len, stretches)), self.plan.score_every, dtype=np.int32)
+        return tokens[: self.plan.score_tokens]
+
+    def _scored_layers(self) -> NDArray[np.int32]:
+        """Which layers' affinities are kept."""
+        count = min(self.plan.score_layers, self.shape.moe_layers)
+        return np.linspace(0, self.shape.moe_layers - 1, count).round().astype(np.int32)
 
 
 def _stream(documents: list[NDArray[np.uint16]], device: torch.device) -> Tensor:

@@ -35,18 +35,22 @@ OWN_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterScores:
-    """All affinities of a router at several steps of its training, for the first tokens of each domain.
+    """All affinities of some layers' routers at several steps of training, for some tokens of each domain.
 
     Args:
         step: int32 ``(steps,)``, the training step, rising; the last is where the routing was recorded.
+        layer: int32 ``(layers,)``, which of the model's MoE layers these are.
         bias: float32 ``(steps, layers, experts)``, added to the affinities for choosing experts, not for gate weights.
-        affinity: by domain, float16 ``(steps, tokens, layers, experts)`` in (0, 1), without bias; the tokens are the
-            first ones of the domain's first sequence.
+        affinity: by domain, float16 ``(steps, tokens, layers, experts)`` in (0, 1), without bias.
+        tokens: by domain, int32 ``(tokens,)``, rising: where they are in the domain's sequences of `read_own`, put one
+            behind the other.
     """
 
     step: NDArray[np.int32]
+    layer: NDArray[np.int32]
     bias: NDArray[np.float32]
     affinity: Mapping[str, NDArray[np.float16]]
+    tokens: Mapping[str, NDArray[np.int32]]
 
 
 def read_own(model: str, folder: Path = FOLDER) -> Trace:
@@ -86,19 +90,26 @@ def read_scores(model: str, folder: Path = FOLDER) -> RouterScores:
     path = folder / f"{model}_scores.npz"
     arrays = load_arrays(path)
     affinity = {name.partition("_")[2]: array for name, array in arrays.items() if name.startswith("scores_")}
-    step, bias = arrays.get("step"), arrays.get("bias")
-    if step is None or bias is None or not affinity:
-        raise TraceError(f"{path}: needs arrays step, bias and scores_<domain>, has {sorted(arrays)}; make it again")
+    tokens = {name.partition("_")[2]: array for name, array in arrays.items() if name.startswith("tokens_")}
+    step, layer, bias = (arrays.get(name) for name in ("step", "layer", "bias"))
+    if step is None or layer is None or bias is None or not affinity or tokens.keys() != affinity.keys():
+        raise TraceError(
+            f"{path}: needs arrays step, layer, bias, scores_<domain> and tokens_<domain>, has {sorted(arrays)}; "
+            "make it again"
+        )
     for domain, array in affinity.items():
-        if bias.ndim != 3 or array.ndim != 4 or (len(array), *array.shape[2:]) != bias.shape or len(step) != len(bias):
+        expected = (len(step), len(tokens[domain]), len(layer), bias.shape[-1])
+        if array.shape != expected or bias.shape != (len(step), len(layer), bias.shape[-1]):
             raise TraceError(
-                f"{path}: domain {domain!r} has affinities {array.shape} for biases {bias.shape} at {len(step)} steps; "
-                "make it again"
+                f"{path}: domain {domain!r} has affinities {array.shape} for biases {bias.shape} at {len(step)} steps "
+                f"of {len(layer)} layers and {len(tokens[domain])} tokens; make it again"
             )
     return RouterScores(
         step=step.astype(np.int32),
+        layer=layer.astype(np.int32),
         bias=bias.astype(np.float32),
         affinity={domain: array.astype(np.float16) for domain, array in affinity.items()},
+        tokens={domain: array.astype(np.int32) for domain, array in tokens.items()},
     )
 
 

@@ -33,7 +33,9 @@ def own_folder(tmp_path: Path) -> Path:
         np.savez(tmp_path / f"{model}.npz", **arrays)
         np.savez(tmp_path / f"{model}_weights.npz", **arrays)
         scored = {f"scores_{domain}": np.zeros((1, 2, 3, 64)) for domain in DOMAINS}
-        np.savez(tmp_path / f"{model}_scores.npz", step=np.array([1]), bias=np.zeros((1, 3, 64)), **scored)
+        scored |= {f"tokens_{domain}": np.arange(2) for domain in DOMAINS}
+        facts = {"step": np.array([1]), "layer": np.arange(3), "bias": np.zeros((1, 3, 64))}
+        np.savez(tmp_path / f"{model}_scores.npz", **facts, **scored)
     return tmp_path
 
 

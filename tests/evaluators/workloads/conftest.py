@@ -25,7 +25,11 @@ def write_own(folder: Path, *, sequences: int = 36, tokens: int = 50) -> Path:
         routed = route_sequences(TokenConfig(popularity=law), rng, domains=domains, lengths=lengths)
         plain: dict[str, np.ndarray] = {}
         weighted: dict[str, np.ndarray] = {}
-        scores: dict[str, np.ndarray] = {"step": np.array([5, 90]), "bias": np.zeros((2, LAYERS, EXPERTS), np.float32)}
+        scores: dict[str, np.ndarray] = {
+            "step": np.array([5, 90]),
+            "layer": np.arange(LAYERS),
+            "bias": np.zeros((2, LAYERS, EXPERTS), np.float32),
+        }
         cut = sequences // 4 * tokens
         for index, domain in enumerate(DOMAINS):
             mine = slice(index * sequences * tokens, (index + 1) * sequences * tokens)
@@ -37,6 +41,7 @@ def write_own(folder: Path, *, sequences: int = 36, tokens: int = 50) -> Path:
             }
             plain |= {f"ids_{domain}": ids[cut:], f"len_{domain}": lengths[sequences // 4 : sequences]}
             scores[f"scores_{domain}"] = rng.random((2, 6, LAYERS, EXPERTS)).astype(np.float16)
+            scores[f"tokens_{domain}"] = np.arange(6) * 4
         np.savez_compressed(folder / f"{model}.npz", **plain)
         np.savez_compressed(folder / f"{model}_weights.npz", **weighted)
         np.savez_compressed(folder / f"{model}_scores.npz", **scores)

@@ -32,6 +32,8 @@ def test_scores_come_by_domain(own_folder: Path) -> None:
     assert scores.bias.shape == (2, 3, 16)
     assert {array.shape for array in scores.affinity.values()} == {(2, 6, 3, 16)}
     assert {array.dtype for array in scores.affinity.values()} == {np.dtype(np.float16)}
+    assert scores.layer.tolist() == [0, 1, 2]
+    assert {tuple(array.tolist()) for array in scores.tokens.values()} == {(0, 4, 8, 12, 16, 20)}
 
 
 def test_one_domain_is_for_hidden_alone_and_splits_share_nothing(own_folder: Path) -> None:
@@ -78,8 +80,9 @@ def test_files_that_do_not_fit_together_are_refused(make_own: Callable[..., Path
     with pytest.raises(TraceError, match="of different models"):
         read_own("loss_free", folder)
     np.savez(folder / "unbalanced_scores.npz", step=np.array([1]), bias=np.zeros((1, 3, 16)))
-    with pytest.raises(TraceError, match="needs arrays step, bias and scores_<domain>"):
+    with pytest.raises(TraceError, match="needs arrays step, layer, bias, scores_<domain> and tokens_<domain>"):
         read_scores("unbalanced", folder)
-    np.savez(folder / "unbalanced_scores.npz", step=[1], bias=np.zeros((1, 3, 16)), scores_a=np.zeros((1, 2, 3, 8)))
+    arrays = {"bias": np.zeros((1, 3, 16)), "scores_a": np.zeros((1, 2, 3, 8)), "tokens_a": np.arange(2)}
+    np.savez(folder / "unbalanced_scores.npz", step=np.array([1]), layer=np.arange(3), **arrays)
     with pytest.raises(TraceError, match="has affinities"):
         read_scores("unbalanced", folder)
