@@ -106,6 +106,8 @@ def sampled() -> Iterator[list[tuple[float, float]]]:
     samples: list[tuple[float, float]] = []
     command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
     command += ["-lms", str(SAMPLE_MILLISECONDS)]
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        command += ["-i", os.environ["CUDA_VISIBLE_DEVICES"]]
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
     except OSError as error:

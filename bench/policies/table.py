@@ -1,10 +1,11 @@
 """Every policy problem on hidden workloads: its seeds, the best of an offline search, reference and proven ceiling.
 
-    python bench/policies/table.py --time 10m --out results [--only NAME ...] [--workload generated]
+    python bench/policies/table.py --time 10m --out results [--only NAME ...] [--workload own|generated]
 
 For each problem an ordinary ``evolve run`` searches offline, then the best of it and all seeds meet one hidden block
 under a secret drawn for this purpose, so that all figures of a problem come from the same workloads. A problem whose
 figures are in the folder already is left out, so that the script can be run in pieces. The last lines are the table.
+Without ``--workload`` each problem is measured on its default.
 """
 
 from __future__ import annotations
@@ -27,22 +28,26 @@ from evaluators.model import Evaluation, Outcome, Split
 from evaluators.problem import Problem
 from evaluators.registry import load_problem
 from evaluators.statistics import paired
+from evaluators.workloads.choice import NAMED, default_workload
 
 PROBLEMS = ("eplb", "eplb_speed", "expert_cache", "request_router", "token_dispatch", "placement")
 
 
-def search(name: str, options: argparse.Namespace, folder: Path) -> str:
+def search(name: str, workload: str, options: argparse.Namespace) -> str:
     """Search offline as a user would; gives the best program's source."""
-    archive = folder / f"{name}.db"
+    folder = options.out / f"{name}-{workload}"
+    archive = folder.with_suffix(".db")
     command = [sys.executable, "-m", "evolve", "run", name, "--db", str(archive), "--time", options.time]
-    command += ["--workload", options.workload, "--seed", str(options.seed), "--name", "table"]
-    with (folder / f"{name}.log").open("w") as log:
+    command += ["--workload", workload, "--seed", str(options.seed), "--name", "table"]
+    with folder.with_suffix(".log").open("w") as log:
         subprocess.run(command, stdout=log, stderr=log, check=True)
     with Archive.open(str(archive)) as opened:
         run = opened.run("table")
         if run.best is None:
-            raise RuntimeError(f"{name}: the search has no best program, see {folder / f'{name}.log'}")
-        return opened.candidate(run.id, run.best).source
+            raise RuntimeError(f"{name}: the search has no best program, see {folder.with_suffix('.log')}")
+        source = opened.candidate(run.id, run.best).source
+    folder.with_suffix(".py").write_text(source)
+    return source
 
 
 def row(label: str, verdict: Evaluation) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def table(results: dict[str, Any]) -> str:
             else "none"
         )
         ceiling = "the machine's" if result["ceiling"] is None else f"{result['ceiling']:.1f}"
-        lines.append(f"| `{name}` | {seeds} | {found} | {gained} | {ceiling} |")
+        lines.append(f"| {name} | {seeds} | {found} | {gained} | {ceiling} |")
     return "\n".join(lines)
 
 
@@ -115,7 +120,7 @@ def main() -> None:
     """Search, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--time", default="10m", help="of each search")
-    parser.add_argument("--workload", default="generated")
+    parser.add_argument("--workload", choices=sorted(NAMED), help="the problem's default where nothing is said")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=list(PROBLEMS), choices=PROBLEMS, metavar="NAME")
     parser.add_argument("--out", type=Path, required=True, help="folder for archives, logs and figures")
@@ -123,11 +128,12 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
     for name in options.only:
-        file = options.out / f"{name}.json"
+        workload = options.workload or default_workload(name)
+        file = options.out / f"{name}-{workload}.json"
         if not file.exists():
-            problem = load_problem(name, options.workload)
-            file.write_text(json.dumps(measure(problem, search(name, options, options.out)), indent=1))
-        results[name] = json.loads(file.read_text())
+            problem = load_problem(name, workload)
+            file.write_text(json.dumps(measure(problem, search(name, workload, options)), indent=1))
+        results[f"{name}, {workload}"] = json.loads(file.read_text())
     print(table(results))
 
 

@@ -20,7 +20,7 @@ from evaluators.workloads.routes import RouteSource
 from evaluators.workloads.trace_files import Trace
 
 # Raise with every change of what a seed gives: scores of different versions never compare.
-RECORDED_VERSION = 1
+RECORDED_VERSION = 2
 
 PIECES = (8, 24)
 """Fewest and most sequences that a load is counted over."""
@@ -69,12 +69,19 @@ class RecordedLoads:
 
 
 def recorded_tasks(source: RouteSource, split: Split, seed: bytes) -> Sequence[PlanningTask]:
-    """Workloads of a split for a 32-byte seed, one for each machine that suits the model.
+    """Workloads of a split for a 32-byte seed, one for each machine that suits the model; for each model of the source.
 
     Raises:
         ProblemError: none does.
         TraceError: the split holds no sequence.
     """
+    tasks = [task for model in source.variants for task in _of_model(model, split, seed)]
+    if not tasks:
+        raise ProblemError(f"{source.name}: its model is too small; record one of 16 experts or more")
+    return tasks
+
+
+def _of_model(source: RouteSource, split: Split, seed: bytes) -> list[PlanningTask]:
     trace = source.sequences(split, seed)
     tasks = []
     for gpus, nodes, per_expert in MACHINES[split]:
@@ -92,6 +99,4 @@ def recorded_tasks(source: RouteSource, split: Split, seed: bytes) -> Sequence[P
         own = RecordedLoads(trace=trace, seed=derive_seed(seed, f"eplb_speed/{split.value}/{shape.label}"))
         name = f"{source.name}/{shape.label}"
         tasks.append(PlanningTask(name=name, stratum=name, shape=shape, loads=own))
-    if not tasks:
-        raise ProblemError(f"{source.name}: a model of {trace.experts} experts is too small; record one of 16 or more")
     return tasks

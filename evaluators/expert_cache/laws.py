@@ -8,7 +8,7 @@ from evaluators.model import Split
 from evaluators.workloads.routes import RouteShape
 
 # Raise with every change of what a seed gives, or of the simulator: scores of different versions never compare.
-SESSIONS_VERSION = 2
+SESSIONS_VERSION = 3
 
 EXPERT_BYTES = 3_059_712
 """An expert of Qwen3-30B-A3B with 4 to 6 bits a weight (Q4_K_M); layers with fewer bits have `SMALLER` of that."""
@@ -46,11 +46,10 @@ class Law:
     prompt: tuple[float, float] = (0.15, 0.4)
     steps: int = 120
 
-    @property
-    def label(self) -> str:
-        """Short name, such as ``"12x64k6/30%"``."""
+    def label(self, layers: int, experts: int, top_k: int) -> str:
+        """Short name of sessions of a model of that shape, such as ``"12x64k6/30%"``."""
         middle = (self.share[0] * self.share[1]) ** 0.5
-        return f"{self.layers}x{self.experts}k{self.top_k}/{100 * middle:.0f}%"
+        return f"{layers}x{experts}k{top_k}/{100 * middle:.0f}%"
 
     @property
     def shape(self) -> RouteShape:

@@ -66,7 +66,7 @@ def make_session(law: Law, trace: Trace, rng: np.random.Generator, name: str, si
         raise TraceError(f"{name}: {steps} forward passes, need {FEWEST_STEPS}; record more or longer sequences")
     return Session(
         name=name,
-        stratum=law.label,
+        stratum=law.label(trace.layers, trace.experts, trace.top_k),
         experts=trace.experts,
         expert_bytes=sizes,
         capacity_bytes=capacity,
@@ -101,9 +101,9 @@ def _arrivals(law: Law, trace: Trace, rng: np.random.Generator) -> Sequence[Rout
 
 def _counts(sequence: RoutedSequence, experts: int) -> Values:
     """How often a sequence visits each expert: ``(layers, experts)``."""
-    counts = np.zeros((sequence.ids.shape[1], experts))
-    np.add.at(counts, (np.arange(len(counts))[None, :, None], sequence.ids.astype(np.int64)), 1)
-    return counts
+    layers = sequence.ids.shape[1]
+    cells = sequence.ids.astype(np.int64) + experts * np.arange(layers)[None, :, None]
+    return np.bincount(cells.ravel(), minlength=layers * experts).reshape(layers, experts).astype(np.float64)
 
 
 def _guesses(sequence: RoutedSequence, popular: Values, accuracy: float, rng: np.random.Generator) -> Ids:

@@ -41,7 +41,7 @@ def make_problem(workload: str) -> ExpertCacheProblem:
         draw = partial(draw_sessions, routes, sizes)
         if workload != GENERATED:
             for split in Split:
-                draw(split, bytes(32))
+                draw_sessions(routes, sizes, split, bytes(32), draws=1)
     except TraceError as error:
         raise ProblemError(
             f"cannot use the routes {workload!r}: {error}\nhint: docs/expert_cache.md says what can be read"
@@ -49,21 +49,28 @@ def make_problem(workload: str) -> ExpertCacheProblem:
     return ExpertCacheProblem(draw, _facts(routes))
 
 
-def draw_sessions(routes: RouteSource, sizes: Sizes | None, split: Split, seed: bytes) -> Sequence[Session]:
-    """Draw the sessions of a block: every law of the split, and again.
+def draw_sessions(
+    routes: RouteSource, sizes: Sizes | None, split: Split, seed: bytes, draws: int | None = None
+) -> Sequence[Session]:
+    """Draw the sessions of a block: every law of the split, and again; models of the source by turns.
 
     Args:
         routes: where routed sequences come from; asked anew for every session.
         sizes: int64 ``(layers,)``, bytes of an expert of each layer where they were recorded.
         split: which split.
         seed: the block's 32-byte secret; a session's seed derives from it, the split and the session's name.
+        draws: how often each law is drawn; as often as the split says if None.
     """
     sessions = []
-    for draw in range(draws_of(split)):
+    models = routes.variants
+    for draw in range(draws_of(split) if draws is None else draws):
+        model = models[draw % len(models)]
         for law in LAWS[split]:
-            name = f"{law.label}/{draw}"
-            own = derive_seed(seed, f"expert_cache/{split.value}/{name}")
-            trace = routes.sequences(split, own, law.shape)
+            own = derive_seed(
+                seed, f"expert_cache/{split.value}/{law.label(law.layers, law.experts, law.top_k)}/{draw}"
+            )
+            trace = model.sequences(split, own, law.shape)
+            name = f"{law.label(trace.layers, trace.experts, trace.top_k)}/{draw}"
             rng = random_generator(derive_seed(own, "machine"))
             sessions.append(make_session(law, trace, rng, name, sizes))
     return sessions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -12,40 +13,46 @@ from evaluators.placement.periods import Deployment, Ids, count, gate_seconds
 from evaluators.workloads.generator import derive_seed, random_generator
 from evaluators.workloads.routes import RouteSource, TraceError
 
-RECORDED_VERSION = 1
+RECORDED_VERSION = 2
 """Raise with every change of what a trace gives: scores of different versions never compare."""
 
-MACHINES = ((8, 1), (16, 2), (32, 4))
+MACHINES: Mapping[Split, tuple[tuple[int, int], ...]] = {
+    Split.TRAIN: ((8, 1), (16, 2)),
+    Split.VALIDATION: ((8, 2), (16, 2)),
+    Split.HIDDEN: ((8, 1), (16, 4), (32, 4)),
+}
 """GPUs and nodes that a recorded model is placed on, where each GPU gets at least two experts."""
 
 FEWEST_PERIODS, MOST_PERIODS = 3, 5
 """One period is past only, and a series needs two scored ones."""
 
-DRAWS = 2
-"""Orders of arrival of the same sequences."""
+DRAWS: Mapping[Split, int] = {Split.TRAIN: 2, Split.VALIDATION: 2, Split.HIDDEN: 4}
+"""Orders of arrival of the same sequences, over all models of the source together."""
 
 
 def recorded(source: RouteSource, split: Split, seed: bytes) -> list[Deployment]:
-    """Every machine with every order of arrival, the smallest machine first.
+    """Every machine with every order of arrival, the smallest machine first; models of the source by turns.
 
     Raises:
         TraceError: too few sequences, or no machine fits the experts.
     """
+    models = source.variants
     by_order = [
-        _periods(source, split, derive_seed(seed, f"placement/{split.value}/{order}")) for order in range(DRAWS)
+        _periods(models[order % len(models)], split, derive_seed(seed, f"placement/{split.value}/{order}"))
+        for order in range(max(DRAWS[split], len(models)))
     ]
     experts = by_order[0][1]
-    machines = [(gpus, nodes) for gpus, nodes in MACHINES if experts % gpus == 0 and experts >= 2 * gpus]
+    machines = [(gpus, nodes) for gpus, nodes in MACHINES[split] if experts % gpus == 0 and experts >= 2 * gpus]
     if not machines:
         raise TraceError(
-            f"{source.name}: {experts} experts fit none of {[gpus for gpus, _ in MACHINES]} GPUs evenly, two on each; "
-            "record a model with another number of experts"
+            f"{source.name}: {experts} experts fit none of {[gpus for gpus, _ in MACHINES[split]]} GPUs evenly, two on "
+            "each; record a model with another number of experts"
         )
     counted = [count(periods, experts) for periods, _ in by_order]
     layers = counted[0][1].shape[1]
     return [
         Deployment(
-            name=f"{layers}x{experts}/{gpus}gpu/{nodes}node/{source.name}/{order}",
+            name=f"{layers}x{experts}/{gpus}gpu/{nodes}node/{models[order % len(models)].name}/{order}",
             transitions=transitions,
             load=load,
             num_gpus=gpus,

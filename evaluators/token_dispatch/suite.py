@@ -17,7 +17,7 @@ from evaluators.problem import ProblemError
 from evaluators.token_dispatch import bound, hardware, reference
 from evaluators.token_dispatch.hardware import A100, B200, H100, H100_ETHERNET, H100_PCIE, H200, Model
 from evaluators.token_dispatch.problem import TokenDispatch
-from evaluators.token_dispatch.routed import ROUTED_VERSION, routed_deployments, routed_streams
+from evaluators.token_dispatch.routed import routed_facts, routed_streams
 from evaluators.token_dispatch.steps import STEPS_VERSION, Deployment, DispatchStream, StepLaw, draw_steps
 from evaluators.workloads.choice import GENERATED
 from evaluators.workloads.generator import derive_seed, random_generator
@@ -135,13 +135,13 @@ def make_problem(workload: str) -> TokenDispatch:
     try:
         source = open_routes(workload)
         for split in Split:
-            _routed(source, split, bytes(32))
+            routed_streams(source, split, bytes(32))
     except TraceError as error:
         raise ProblemError(
             f"cannot use the workload {workload!r}: {error}\nhint: use 'generated', or the path of a trace "
             "(see docs/token_dispatch.md)"
         ) from error
-    return TokenDispatch(partial(_routed, source), _facts(source))
+    return TokenDispatch(partial(routed_streams, source), _facts(source))
 
 
 def _generated(split: Split, seed: bytes) -> Sequence[DispatchStream]:
@@ -154,10 +154,6 @@ def _generated(split: Split, seed: bytes) -> Sequence[DispatchStream]:
     return streams
 
 
-def _routed(source: RouteSource, split: Split, seed: bytes) -> Sequence[DispatchStream]:
-    return routed_streams(source.sequences(split, seed), seed)
-
-
 def _facts(source: RouteSource | None = None) -> Mapping[str, object]:
     """Everything that decides what a score means: the law of steps, costs, and how reference and bound are found."""
     streams: object
@@ -165,8 +161,7 @@ def _facts(source: RouteSource | None = None) -> Mapping[str, object]:
         kinds = {split.value: [dataclasses.asdict(kind) for kind in KINDS[split]] for split in Split}
         streams = {"kinds": kinds, "draws": {split.value: DRAWS[split] for split in Split}}
     else:
-        machines = [dataclasses.asdict(machine) for machine in routed_deployments(8, 1)]
-        streams = {"routes": source.digest, "version": ROUTED_VERSION, "machines": machines}
+        streams = {"routes": source.digest, **routed_facts()}
     return {
         "steps_version": STEPS_VERSION,
         "streams": streams,

@@ -125,19 +125,25 @@ class OwnRoutes:
     """Routes of the project's own traces; see `evaluators.workloads.routes.RouteSource`.
 
     Args:
-        models: which of `MODELS`; the seed picks one of them.
-        folder: where they are.
+        traces: what `read_own` gave of each model; the seed picks one of them.
     """
 
-    def __init__(self, models: tuple[str, ...] = MODELS, folder: Path = FOLDER) -> None:
-        self._models = models
-        self._folder = folder
-        self._traces = {model: read_own(model, folder) for model in models}
+    def __init__(self, traces: Mapping[str, Trace]) -> None:
+        self._traces = dict(traces)
+
+    @classmethod
+    def open(cls, folder: Path = FOLDER) -> OwnRoutes:
+        """Read all `MODELS`.
+
+        Raises:
+            TraceError: one is not there, or cannot be used.
+        """
+        return cls({model: read_own(model, folder) for model in MODELS})
 
     @property
     def name(self) -> str:
         """``own``, with the model where there is one alone."""
-        return "own" if len(self._models) > 1 else f"own-{self._models[0]}"
+        return "own" if len(self._traces) > 1 else f"own-{next(iter(self._traces))}"
 
     @cached_property
     def digest(self) -> str:
@@ -145,15 +151,15 @@ class OwnRoutes:
         facts = [f"{OWN_VERSION}", *(f"{model} {trace.digest}" for model, trace in self._traces.items())]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
-    @property
+    @cached_property
     def variants(self) -> tuple[OwnRoutes, ...]:
         """A source for each model."""
-        return tuple(OwnRoutes((model,), self._folder) for model in self._models)
+        return tuple(OwnRoutes({model: trace}) for model, trace in self._traces.items())
 
     def sequences(self, split: Split, seed: bytes, shape: object = None) -> Trace:  # noqa: ARG002 (recorded)
         """One model's sequences of the split in an order of the seed's."""
         rng = random_generator(derive_seed(seed, f"own/{split.value}"))
-        trace = self._traces[self._models[int(rng.integers(len(self._models)))]]
+        trace = list(self._traces.values())[int(rng.integers(len(self._traces)))]
         held = {
             domain: tuple(sequences[index] for index in rng.permutation(len(sequences)))
             for domain, sequences in deal_own(trace, split).items()

@@ -144,7 +144,7 @@ def open_routes(workload: str) -> RouteSource:
     if workload == GENERATED:
         return GeneratedRoutes()
     if workload == OWN:
-        return OwnRoutes()
+        return OwnRoutes.open()
     path = Path(workload)
     if not path.exists():
         raise TraceError(no_such_workload(workload))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from evaluators.workloads import choice
 from evolve.config import resolve
 
 
@@ -33,7 +32,6 @@ def test_the_default_is_the_problems_own_unless_somebody_says_another(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(choice, "DEFAULT_WORKLOAD", "own")
     assert resolve({}, {}, None, "eplb")["workload"] == "own"
     assert resolve({}, {}, None, "./eplb")["workload"] == "generated"
     assert resolve({"workload": "generated"}, {}, None, "eplb")["workload"] == "generated"

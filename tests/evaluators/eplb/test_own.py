@@ -12,7 +12,7 @@ from evaluators.eplb import suite
 from evaluators.eplb.suite import make_problem
 from evaluators.model import Split
 from evaluators.problem import ProblemError
-from evaluators.workloads.own import FOLDER, MODELS
+from evaluators.workloads.own import MODELS
 from evaluators.workloads.own_streams import PLANS, OwnStreams
 
 DOMAINS = ("data", "othercode", "prose", "python")
@@ -51,8 +51,8 @@ def test_own_traces_make_another_workload_set(own_folder: Path, monkeypatch: pyt
         assert all(problem.ceiling(stream) <= 1 for stream in drawn)
 
 
-@pytest.mark.skipif((FOLDER / f"{MODELS[0]}.npz").exists(), reason="the data is there")
-def test_without_the_data_the_error_says_so_and_what_to_use() -> None:
+def test_without_the_data_the_error_says_so_and_what_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "OwnStreams", partial(OwnStreams, tmp_path))
     with pytest.raises(ProblemError, match=r"own traces are not there.*\nhint: use --workload generated"):
         make_problem("own")
 

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from evaluators.workloads import choice
 from evaluators.workloads.choice import GENERATED, OWN, TRACED, default_workload, no_such_workload
 
 
 @pytest.mark.parametrize("name", ["topk_gating", "./my_problem", ""])
-def test_problems_without_traces_are_generated_whatever_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "DEFAULT_WORKLOAD", OWN)
+def test_problems_without_traces_are_generated_and_the_others_are_measured_on_our_own(name: str) -> None:
     assert default_workload(name) == GENERATED
     assert {default_workload(traced) for traced in TRACED} == {OWN}
 

@@ -48,7 +48,7 @@ def test_one_domain_is_for_hidden_alone_and_splits_share_nothing(own_folder: Pat
 
 
 def test_the_seed_picks_model_and_order(own_folder: Path) -> None:
-    source = OwnRoutes(folder=own_folder)
+    source = OwnRoutes.open(own_folder)
     drawn = [source.sequences(Split.TRAIN, bytes([seed] * 32)) for seed in range(12)]
     assert len({trace.digest for trace in drawn}) == len(MODELS)
     first, again = (source.sequences(Split.TRAIN, SEED) for _ in range(2))
@@ -59,7 +59,7 @@ def test_the_seed_picks_model_and_order(own_folder: Path) -> None:
 
 
 def test_each_model_can_be_had_alone(own_folder: Path) -> None:
-    source = OwnRoutes(folder=own_folder)
+    source = OwnRoutes.open(own_folder)
     alone = source.variants
     assert [variant.name for variant in alone] == ["own-loss_free", "own-unbalanced"]
     assert len({source.digest, *(variant.digest for variant in alone)}) == 3
@@ -71,7 +71,7 @@ def test_each_model_can_be_had_alone(own_folder: Path) -> None:
 
 def test_missing_data_says_so_and_what_to_use(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match=r"own traces are not there.*use 'generated'.*bench/traces/train.py"):
-        OwnRoutes(folder=tmp_path)
+        OwnRoutes.open(tmp_path)
 
 
 def test_files_that_do_not_fit_together_are_refused(make_own: Callable[..., Path], tmp_path: Path) -> None:
