@@ -124,19 +124,21 @@ The domain `{HIDDEN_DOMAIN}` is for the hidden split alone.
 
 **Limits.** Small models trained for minutes: their experts are specialised, yet less than those of a large model,
 and the text is what a computing host holds, not what users ask. Prompts only; nothing was sampled from the models.
+Sequences are dealt to the splits one by one: two of one document, which share no token, may lie in different splits.
 """
 
 
 def _text(facts: dict[str, dict[str, Any]]) -> str:
     lines = [
         "## Text\n",
-        "| model | domain | training text, MB | tokens, M | held-out text, MB |",
-        "|---|---|---|---|---|",
+        "| model | domain | training text, MB | tokens, M | held-out text, MB | held-out documents |",
+        "|---|---|---|---|---|---|",
     ]
     for model, own in facts.items():
         for domain, counts in own["text"].items():
             cells = (counts["train_bytes"], own["tokens"][domain]["train"], counts["held_bytes"])
-            lines.append(f"| {model} | {domain} | " + " | ".join(f"{cell / 1e6:.1f}" for cell in cells) + " |")
+            megabytes = " | ".join(f"{cell / 1e6:.2f}" for cell in cells)
+            lines.append(f"| {model} | {domain} | {megabytes} | {counts['held_documents']} |")
     return "\n".join(lines) + "\n"
 
 
