@@ -24,18 +24,26 @@ BUILT_IN = {
 }
 """Problem name to the module whose ``make_problem(workload)`` builds it."""
 
+KERNELBENCH = "kernelbench:"
+"""Before the path of a KernelBench file."""
+
 
 def load_problem(name: str, workload: str = "generated") -> Problem:
     """Build a problem.
 
     Args:
         name: a built-in name, or the path of a Python file (or of a folder with a ``problem.py``) that
-            defines ``make_problem(workload: str) -> Problem``.
+            defines ``make_problem(workload: str) -> Problem``, or ``kernelbench:`` and the path of a KernelBench file.
         workload: which workloads to measure on: ``generated`` or a trace file.
 
     Raises:
         ProblemError: no such problem, or its file cannot be loaded.
     """
+    if KERNELBENCH in name:
+        # Imported here: it needs torch.
+        from evaluators.kernels.kernelbench.problem import load_kernelbench  # noqa: PLC0415
+
+        return load_kernelbench(name, workload)
     if os.sep in name or name.endswith(".py"):
         return _load_file(Path(name), workload)
     if name not in BUILT_IN:

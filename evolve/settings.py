@@ -140,7 +140,8 @@ SETTINGS = {
             parse=_integer(1),
             default=None,
             metavar="N",
-            help="Programs judged at the same time.  [default: one for each usable CPU]",
+            help="Programs judged at the same time.  [default: one for each usable CPU, for kernels 8 that compile for "
+            "each GPU]",
         ),
         Setting(
             key="pool",
