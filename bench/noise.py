@@ -30,7 +30,7 @@ from evaluators.tasks import WorkerSpec
 from evolve.budget import Budget
 from evolve.desk import InlineDesk
 from evolve.evolution import Evolution
-from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
+from evolve.finals import FINALISTS, SEEDS, Contenders, FinalResult, run_final
 from evolve.proposal import Context, Proposal, Selection
 from evolve.runner import Flight, Runner, Workshop
 from evolve.selectors import SELECTORS
@@ -225,8 +225,7 @@ def run_once(selector: str, *, seed: int, candidates: int, sigma: float) -> Clai
                 archive,
                 run.id,
                 runner,
-                evolution.finalists(FINALISTS),
-                evolution.best_seeds(SEEDS),
+                Contenders(finalists=tuple(evolution.finalists(FINALISTS)), seeds=tuple(evolution.best_seeds(SEEDS))),
                 lambda: False,
             )
         finally:

@@ -85,6 +85,7 @@ def paired(
     theirs: Sequence[float],
     *,
     strata: Sequence[Hashable] | None = None,
+    errors: Sequence[float] | None = None,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
     """Mean advantage of ``ours`` over ``theirs``, sample by sample on the same workloads.
@@ -95,7 +96,10 @@ def paired(
         strata: the kind of each workload. Where every kind was drawn more than once, the error comes from the
             spread between the draws of a kind; how much the advantage differs from kind to kind is then no
             uncertainty of its mean over these kinds. Otherwise, and if None, the workloads count as draws from
-            one population.
+            one population, unless ``errors`` are given.
+        errors: standard error of each gain, where it is known by other means, as that of a time is, which allows for
+            having been found from few seatings itself (`evaluators.timing.pooled`). Then a kind that was drawn once
+            is no draw from a population either: its own error counts.
         confidence: of the interval; see `simultaneous`.
 
     Raises:
@@ -104,9 +108,20 @@ def paired(
     if len(ours) != len(theirs):
         raise ValueError(f"paired samples differ in number: {len(ours)} and {len(theirs)}")
     gains = [a - b for a, b in zip(ours, theirs, strict=True)]
-    if strata is None or min(Counter(strata).values(), default=0) < 2:
+    if errors is not None and strata is not None and len(set(strata)) == len(strata):
+        return _clocked(gains, errors, confidence)
+    if strata is None or (errors is None and min(Counter(strata).values(), default=0) < 2):
         return estimate(gains, confidence=confidence)
-    return stratified(gains, with_draw_error(gains, [0.0] * len(gains), strata), strata, confidence=confidence)
+    own = [0.0] * len(gains) if errors is None else errors
+    return stratified(gains, with_draw_error(gains, own, strata), strata, confidence=confidence)
+
+
+def _clocked(gains: Sequence[float], errors: Sequence[float], confidence: float) -> Estimate:
+    """The mean of gains whose errors are known, so that the quantile is the normal law's."""
+    mean = fmean(gains)
+    stderr = math.sqrt(math.fsum(error * error for error in errors)) / len(gains)
+    half = t_quantile(1_000_000, confidence) * stderr
+    return Estimate(mean=mean, stderr=stderr, n=len(gains), low=mean - half, high=mean + half)
 
 
 def simultaneous(claims: int) -> float:

@@ -10,6 +10,7 @@ from db.records import Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split
 from evaluators.statistics import Estimate, paired, simultaneous
 from evolve.finishing import Simplified
+from evolve.memory import clock_errors
 from evolve.runner import Runner
 from evolve.simplify import keeps_the_score
 
@@ -27,7 +28,8 @@ class Placing:
         evaluation: its verdict on the hidden block.
         advantage: paired advantage in points over the best unmodified seed on the same hidden block; None for seeds
             and failures. Its interval is simultaneous: with 95 % all finalists' intervals hold at once, so that the
-            most lucky of them is no claim. The error is the spread over all workloads, machines as well as draws.
+            most lucky of them is no claim. The error is the spread over all workloads, machines as well as draws; of a
+            timed problem whose hidden workloads are a shape each, that of their times: the claim is about these shapes.
     """
 
     number: int
@@ -44,6 +46,21 @@ class FinalResult:
     placings: tuple[Placing, ...]
     best_seed: int
     winner: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contenders:
+    """Who meets in a final.
+
+    Args:
+        finalists: numbers of evolved candidates, in the order of merit known before.
+        seeds: numbers of the best unmodified starting programs.
+        is_timed: whether the problem is.
+    """
+
+    finalists: tuple[int, ...]
+    seeds: tuple[int, ...]
+    is_timed: bool = False
 
 
 def plan_final(archive: Archive, run_id: int, finalists: list[int], seed_numbers: list[int]) -> list[Planned]:
@@ -70,8 +87,7 @@ def run_final(
     archive: Archive,
     run_id: int,
     runner: Runner,
-    finalists: list[int],
-    seed_numbers: list[int],
+    contenders: Contenders,
     stopping: Callable[[], bool],
     *,
     simplified: Simplified | None = None,
@@ -87,6 +103,7 @@ def run_final(
     one choice, between two programs that were equal on train, is made on the hidden block. The interval counts both:
     by luck of its own the simplified one may be ahead of the seed where the original is not, and its advantage is told.
     """
+    finalists, seed_numbers = list(contenders.finalists), list(contenders.seeds)
     if simplified is not None and simplified.original in finalists and simplified.number not in finalists:
         place = finalists.index(simplified.original)
         finalists = [*finalists[:place], simplified.number, *finalists[place:]]
@@ -112,7 +129,7 @@ def run_final(
             number=number,
             is_seed=number in seed_numbers,
             evaluation=verdicts[number],
-            advantage=paired(verdicts[number].shares, yardstick.shares, confidence=confidence)
+            advantage=_advantage(verdicts[number], yardstick, confidence, is_timed=contenders.is_timed)
             if number in compared
             else None,
         )
@@ -126,6 +143,15 @@ def run_final(
     if winner is not None:
         archive.set_best(run_id, winner, Split.HIDDEN)
     return FinalResult(block=block, placings=tuple(placings), best_seed=best_seed, winner=winner)
+
+
+def _advantage(ours: Evaluation, theirs: Evaluation, confidence: float, *, is_timed: bool) -> Estimate:
+    pairs = list(zip(ours.workloads, theirs.workloads, strict=True))
+    kinds = [one.kind for one, _ in pairs]
+    if is_timed and len(set(kinds)) == len(kinds):
+        errors = clock_errors(pairs)
+        return paired(ours.shares, theirs.shares, strata=kinds, errors=errors, confidence=confidence)
+    return paired(ours.shares, theirs.shares, confidence=confidence)
 
 
 def _winner(placings: list[Placing], best_seed: int) -> int | None:

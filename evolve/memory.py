@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db.records import NewCandidate
-from evaluators.model import Evaluation, Split
+from evaluators.model import Evaluation, Split, WorkloadResult
 from evaluators.statistics import Estimate, paired, stratified
 
 EVALUATIONS_KEPT = 12
@@ -29,6 +30,7 @@ class Record:
         validation: ok evaluations by block.
         yardstick: the best unmodified starting program, which everybody is compared with; None until it is known.
         mark: of the yardstick, its train score when it became that, so that merits look like scores.
+        is_timed: whether the problem is, so that the error of each workload's share is the clock's.
     """
 
     candidate: NewCandidate
@@ -38,6 +40,7 @@ class Record:
     validation: dict[int, Evaluation] = field(default_factory=dict)
     yardstick: Record | None = field(default=None, repr=False)
     mark: float = 0.0
+    is_timed: bool = False
     _pooled: dict[Split, Estimate] = field(default_factory=dict)
     _told: int = 0
     _merit: tuple[tuple[int, int], float] | None = None
@@ -126,17 +129,25 @@ class Record:
 def advantage(ours: Record, theirs: Record, split: Split, *, block: int | None = None) -> Estimate | None:
     """Paired advantage in points on a block, or over all blocks of a split, that both have met; None without any.
 
-    The kinds of workload are the same in every block, so only the spread between the draws of a kind counts.
+    The kinds of workload are the same in every block, so only the spread between the draws of a kind counts; of a timed
+    problem's kind that was drawn once, the errors of the two times.
     """
     mine, other = (r.train if split is Split.TRAIN else r.validation for r in (ours, theirs))
     shared = [met for met in mine if met in other and block in (None, met)]
     if not shared:
         return None
+    pairs = [pair for met in shared for pair in zip(mine[met].workloads, other[met].workloads, strict=True)]
     return paired(
-        [share for met in shared for share in mine[met].shares],
-        [share for met in shared for share in other[met].shares],
+        [one.share for one, _ in pairs],
+        [its.share for _, its in pairs],
         strata=[(met, result.kind) for met in shared for result in mine[met].workloads],
+        errors=clock_errors(pairs) if ours.is_timed else None,
     )
+
+
+def clock_errors(pairs: Sequence[tuple[WorkloadResult, WorkloadResult]]) -> list[float]:
+    """Standard errors of the leads of a timed problem: each of the two was clocked beside the baseline by itself."""
+    return [math.hypot(one.stderr, its.stderr) for one, its in pairs]
 
 
 def _pool(known: Mapping[int, Evaluation]) -> Estimate:

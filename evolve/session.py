@@ -29,7 +29,7 @@ from evolve.config import SEARCH_LIMITS, Config, ConfigError, budget_of, complet
 from evolve.desk import Desk
 from evolve.drafting import SIMPLIFY
 from evolve.evolution import Evolution
-from evolve.finals import FINALISTS, SEEDS, FinalResult, run_final
+from evolve.finals import FINALISTS, SEEDS, Contenders, FinalResult, run_final
 from evolve.finishing import TIME_SHARE, Simplified, SimplifyingDesk
 from evolve.guard import Guard
 from evolve.runner import Observer, Runner, Workshop
@@ -94,8 +94,9 @@ class Session:
         seeds = self.evolution.best_seeds(SEEDS)
         if not finalists or not seeds:
             return None
+        contenders = Contenders(finalists=tuple(finalists), seeds=tuple(seeds), is_timed=self.problem.declaration.timed)
         simplified = self._simplified()
-        return run_final(self.archive, self.run.id, self.runner, finalists, seeds, stopping, simplified=simplified)
+        return run_final(self.archive, self.run.id, self.runner, contenders, stopping, simplified=simplified)
 
     def _simplified(self) -> Simplified | None:
         """What was left of the winner in this sitting, or in an earlier one: called best, or in an unfinished final."""

@@ -31,12 +31,12 @@ class Passage:
         if self.first is None or later is None:
             return None
         lost = self.first.mean - later.mean
-        return Shrinkage(points=lost, percent=100 * lost / self.first.mean if self.first.mean > 0 else None)
+        return Shrinkage(points=lost, percent=100 * lost / self.first.mean if self.first.low > 0 else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shrinkage:
-    """What a score lost: in points, and in % of the first score, which says nothing unless that is above 0."""
+    """What a score lost: in points, and in % of the first score, which says nothing unless that is surely above 0."""
 
     points: float
     percent: float | None

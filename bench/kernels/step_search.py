@@ -22,7 +22,7 @@ from db.archive import Archive
 from db.records import EvaluationRecord, Purpose, RunRecord
 from evaluators.model import Evaluation, Split
 
-OVERHEAD_SECONDS = 120.0
+OVERHEAD_SECONDS = 180.0
 """Of a run beside its search: start of the workers before it, hidden shapes and the audits of finalists after it."""
 
 LEAST_SEARCH_SECONDS = 20.0

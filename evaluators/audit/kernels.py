@@ -109,7 +109,14 @@ def kernel_findings(
         raise EvaluatorError("on a GPU an audit needs a function that measures a module")
     facts = problem.declaration
     call = problem.workloads(Split.TRAIN, b"")[0].timed.call
-    subject = Subject(name=facts.name, entry=facts.entry, parameters=facts.parameters, outputs=len(call.outputs))
+    first = call.outputs[0]
+    subject = Subject(
+        name=facts.name,
+        entry=facts.entry,
+        parameters=facts.parameters,
+        outputs=len(call.outputs),
+        is_matrix=len(first.shape) == 2 and "float" in first.dtype,
+    )
     cheats = [
         cheat
         for cheat in read_kernel_cheats(folder or default_folder() / "kernels")

@@ -15,12 +15,14 @@ class Subject:
         entry: name of the host function.
         parameters: its parameters' names, in order; the first is a tensor.
         outputs: how many tensors it returns.
+        is_matrix: whether the first of them is a matrix of floats.
     """
 
     name: str
     entry: str
     parameters: tuple[str, ...]
     outputs: int
+    is_matrix: bool = True
 
 
 def wrapped(source: str, subject: Subject, body: str, *, top: str = "") -> str:

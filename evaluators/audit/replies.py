@@ -215,7 +215,9 @@ def _ceiling(court: Court, other_judge: Callable[[Problem, frozenset[str]], Judg
     if not court.is_timed and not math.isfinite(court.block.standards[0].ceiling):
         return Finding.skipped(Part.CHECKS, CEILING, "the problem proves none")
     outcomes = []
-    block = replace(court.block, standards=court.block.standards[:1])
+    # On a single workload there may be nothing to gain, and then no score.
+    widest = max(court.block.standards, key=lambda standard: standard.reference - standard.baseline_objective)
+    block = replace(court.block, standards=(widest,))
     for off in (frozenset({SCREEN}), frozenset({SCREEN, CEILING})):
         judge = other_judge(cast(Problem, _Inflated(court.problem, block.standards[0].ceiling)), off)
         try:

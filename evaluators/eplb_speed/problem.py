@@ -56,7 +56,7 @@ DECLARATION = Declaration(
     timed=True,
     timing=TIMING,
     shown_by_kind=("speed_up", "call_ms"),
-    best_known="105, hand-written, hidden workloads (docs/eplb_speed.md)",
+    best_known="107 (by hand)",
     cost="2 to 6 s",
 )
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -173,7 +173,20 @@ def check_on_cpu(
         RefusedError: the program is wrong on a case, or did not answer.
     """
     for case in (*workload.checked, workload.timed):
-        _check_case(task, shrunk(case), interpreter, (source, entry), off)
+        _check_case(task, small(task, case), interpreter, (source, entry), off)
+
+
+@runtime_checkable
+class Shrinks(Protocol):
+    """A task that cuts its own cases, because lengths of its outputs are no multiples of those of its arguments."""
+
+    def shrunk(self, case: Case, most_rows: int) -> Case:
+        """The case cut to so many rows at most."""
+
+
+def small(task: KernelTask, case: Case, most_rows: int = MOST_ROWS) -> Case:
+    """The case cut as its task says, or else as `shrunk` does it."""
+    return task.shrunk(case, most_rows) if isinstance(task, Shrinks) else shrunk(case, most_rows)
 
 
 def shrunk(case: Case, most_rows: int = MOST_ROWS) -> Case:

@@ -74,7 +74,7 @@ DECLARATION = Declaration(
     race_after=4,
     checks=(TIME_GATE,),
     shown_by_kind=("goodput", "hit"),
-    best_known="69 ± 19, hand-written, hidden workloads (docs/request_router.md)",
+    best_known="69 ± 19 (by hand)",
     cost="4 s",
 )
 

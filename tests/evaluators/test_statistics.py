@@ -217,6 +217,23 @@ def test_paired_by_kind_ignores_how_the_advantage_differs_from_kind_to_kind() ->
     assert paired(ours, theirs, strata=["a", "a", "b", "c"]) == paired(ours, theirs), "c was drawn once"
 
 
+def test_a_kind_drawn_once_counts_with_the_error_that_is_known_of_it() -> None:
+    ours, theirs, strata = [1.0, 2.0, 41.0, 42.0], [0.0] * 4, ["a", "a", "b", "c"]
+    lead = paired(ours, theirs, strata=strata, errors=[9.0, 9.0, 0.3, 0.4])
+    assert lead.mean == paired(ours, theirs).mean
+    draws = 0.5  # the variance between the two draws of a takes the place of what is known of each
+    assert lead.stderr == pytest.approx(math.sqrt(2 * draws + 0.3**2 + 0.4**2) / 4)
+
+
+def test_known_errors_of_kinds_drawn_once_need_no_student() -> None:
+    lead = paired([1.0, 2.0, 42.0], [0.0] * 3, strata="abc", errors=[0.3, 0.4, 1.2])
+    assert (lead.mean, lead.n) == (15.0, 3)
+    assert lead.stderr == pytest.approx(1.3 / 3)
+    assert lead.high - lead.mean == pytest.approx(1.959964 * 1.3 / 3, rel=1e-4)
+    wide = paired([1.0, 2.0, 42.0], [0.0] * 3, strata="abc", errors=[0.3, 0.4, 1.2], confidence=simultaneous(3))
+    assert wide.high - wide.mean == pytest.approx(2.393980 * 1.3 / 3, rel=1e-4)
+
+
 @pytest.mark.parametrize("claims", [1, 2, 3, 8])
 def test_simultaneous_intervals_hold_all_at_once(claims: int) -> None:
     rng = np.random.default_rng(claims)

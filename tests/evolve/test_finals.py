@@ -9,7 +9,7 @@ import pytest
 from db.archive import Archive
 from db.records import NewCandidate, NewRun, Planned, Purpose
 from evaluators.model import Evaluation, Outcome, Split, WorkloadResult
-from evolve.finals import FinalResult, run_final
+from evolve.finals import Contenders, FinalResult, run_final
 
 
 class Table:
@@ -48,7 +48,7 @@ def hidden(block: int, shares: list[float] | None) -> Evaluation:
         low=mean - 1,
         high=mean + 1,
         workloads=tuple(
-            WorkloadResult(name=f"w{i}", objective=0, baseline=0, reference=1, ceiling=1, share=share)
+            WorkloadResult(name=f"w{i}", objective=0, baseline=0, reference=1, ceiling=1, share=share, stderr=0.5)
             for i, share in enumerate(shares)
         ),
     )
@@ -67,11 +67,12 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
         yield opened
 
 
-def final(archive: Archive, shares: dict[int, list[float] | None]) -> FinalResult:
+def final(archive: Archive, shares: dict[int, list[float] | None], *, is_timed: bool = False) -> FinalResult:
     """Seeds 0 and 1 against finalists 2, 3, 4 in this order of merit."""
     run = archive.run(None)
+    contenders = Contenders(finalists=(2, 3, 4), seeds=(0, 1), is_timed=is_timed)
     table = Table(archive, run.id, shares)
-    result = run_final(archive, run.id, table, [2, 3, 4], [0, 1], lambda: False)  # type: ignore[arg-type]
+    result = run_final(archive, run.id, table, contenders, lambda: False)  # type: ignore[arg-type]
     assert result is not None
     return result
 
@@ -95,6 +96,20 @@ def test_with_no_proven_advantage_the_best_seed_stays_best(archive: Archive) -> 
     result = final(archive, {**SEEDS, 2: [10.0, 11.0, 12.5], 3: [1.0, 2.0, 3.0], 4: None})
     assert result.winner == 1
     assert archive.run(None).best == 1
+
+
+def test_times_are_compared_by_the_clock_s_errors_on_the_shapes_that_were_met(archive: Archive) -> None:
+    """A kernel that gains on one shape of three gains on average: how far the shapes lie apart is no doubt of that."""
+    table = {**SEEDS, 2: [10.0, 11.0, 24.0], 3: [10.0, 11.0, 13.5], 4: None}
+    assert final(archive, table).winner == 1, "as draws of one population"
+    result = final(archive, table, is_timed=True)
+    assert result.winner == 2
+    lead, small = (placing.advantage for placing in result.placings[:2])
+    assert lead is not None
+    assert small is not None
+    assert lead.mean == pytest.approx(4.0)
+    assert lead.stderr == pytest.approx((3 * 2 * 0.5**2) ** 0.5 / 3)
+    assert small.low < 0, "half a point is within the noise"
 
 
 def test_every_final_draws_a_block_of_its_own(archive: Archive) -> None:
@@ -121,8 +136,7 @@ def test_a_final_that_was_cut_short_goes_on_with_its_own_block(archive: Archive)
         archive,
         run.id,
         Resumed(archive, run.id, shares),  # type: ignore[arg-type]
-        [2, 3, 4],
-        [0, 1],
+        Contenders(finalists=(2, 3, 4), seeds=(0, 1)),
         lambda: False,
     )
     assert result is not None

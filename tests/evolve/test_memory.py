@@ -160,3 +160,20 @@ def test_who_has_not_met_the_yardstick_is_not_ranked_yet() -> None:
     assert late.merit == float("-inf")
     yardstick.add(flat(10.0, block=1))
     assert late.merit == pytest.approx(30.0)
+
+
+def test_a_gain_in_time_on_one_shape_counts_by_the_clock_s_errors() -> None:
+    shares = [0.0, 0.0, 0.0, 12.0], [0.0] * 4
+    leads = []
+    for is_timed in (False, True):
+        ours, theirs = record(1), record(2)
+        for one, its in zip((ours, theirs), shares, strict=True):
+            one.is_timed = is_timed
+            one.add(measured(its, stored_before_strata=True))
+        lead = advantage(ours, theirs, Split.TRAIN)
+        assert lead is not None
+        leads.append(lead)
+    population, clocked = leads
+    assert population.mean == clocked.mean == 3.0
+    assert population.low < 0 < clocked.low
+    assert clocked.stderr == pytest.approx((4 * 2 * 0.5**2) ** 0.5 / 4), "of both times"

@@ -49,7 +49,7 @@ def test_problems_are_listed_by_family_with_what_is_known_of_them(tmp_path: Path
         assert known[name]["best_known"]
         assert known[name]["cost"]
         assert known[name]["here"] is None
-    assert "28.9" in done.stdout
+    assert "13.4 ± 1.8 own" in done.stdout
 
 
 def test_an_archive_that_was_asked_for_must_be_there(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ FACTS = KernelFacts(
     entry="moe_combine",
     parameters=("expert_out", "row_of", "weights"),
     folder=seeds.ROOT / "moe_combine",
-    best_known="0, the seed decent: 69.1 µs at 4096 x 4096, k 8 on an H200, vLLM 75.3",
+    best_known="3.8 ± 0.7 (ten minutes of offline search): 2 % quicker than decent, 10 than vLLM",
     cost="0.3 s a shape (H200)",
 )
 

@@ -12,9 +12,9 @@ from evaluators.audit.kernels_text import Subject, wrapped
 
 BODY = """
 outputs = HONEST
-return (FIRST, FIRST, FIRST)
+return (FIRST,) * EXTRA
 """
 
 
 def cheat(source: str, subject: Subject) -> str:
-    return wrapped(source, subject, BODY)
+    return wrapped(source, subject, BODY.replace("EXTRA", f"{subject.outputs + 1}"))

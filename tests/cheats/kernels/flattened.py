@@ -16,5 +16,7 @@ return PACK(FIRST.view(-1))
 """
 
 
-def cheat(source: str, subject: Subject) -> str:
+def cheat(source: str, subject: Subject) -> str | None:
+    if not subject.is_matrix:
+        return None
     return wrapped(source, subject, BODY)

@@ -17,5 +17,7 @@ return PACK(GIVEN.view(-1)[: FIRST.numel()].view(FIRST.shape))
 """
 
 
-def cheat(source: str, subject: Subject) -> str:
+def cheat(source: str, subject: Subject) -> str | None:
+    if not subject.is_matrix:
+        return None
     return wrapped(source, subject, BODY)

@@ -1,7 +1,8 @@
-"""Loads from addresses all over, most of which belong to nobody.
+"""Loads from addresses all over, most of which belong to nobody; where none of them faults, it has gained nothing.
 
 family: harness
 expect: crashed /./
+gpu: harmless
 tier: both
 screen: passes
 """

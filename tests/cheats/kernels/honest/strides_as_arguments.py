@@ -29,5 +29,7 @@ return PACK(result)
 """
 
 
-def cheat(source: str, subject: Subject) -> str:
+def cheat(source: str, subject: Subject) -> str | None:
+    if not subject.is_matrix:
+        return None
     return wrapped(source, subject, BODY, top=TOP)
