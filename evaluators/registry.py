@@ -16,6 +16,7 @@ BUILT_IN = {
     "eplb": "evaluators.eplb.suite",
     "eplb_speed": "evaluators.eplb_speed.suite",
     "expert_cache": "evaluators.expert_cache.suite",
+    "hadamard_quant": "evaluators.kernels.suites.hadamard_quant",
     "moe_align": "evaluators.kernels.suites.moe_align",
     "moe_combine": "evaluators.kernels.suites.moe_combine",
     "placement": "evaluators.placement.suite",
@@ -23,6 +24,7 @@ BUILT_IN = {
     "request_router": "evaluators.request_router.suite",
     "token_dispatch": "evaluators.token_dispatch.suite",
     "topk_gating": "evaluators.kernels.suites.topk_gating",
+    "topk_gating_grouped": "evaluators.kernels.suites.topk_gating_grouped",
 }
 """Problem name to the module whose ``make_problem(workload)`` builds it."""
 
