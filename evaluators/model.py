@@ -155,6 +155,11 @@ class Evaluation:
         return len(self.workloads)
 
     @property
+    def is_on_gpu(self) -> bool:
+        """Whether it was clocked on a GPU: then the errors of its shares hold all that a time there may vary by."""
+        return "gpu" in self.host
+
+    @property
     def shares(self) -> tuple[float, ...]:
         """The workloads' shares of the score, in the block's order."""
         return tuple(result.share for result in self.workloads)

@@ -28,8 +28,8 @@ class Placing:
         evaluation: its verdict on the hidden block.
         advantage: paired advantage in points over the best unmodified seed on the same hidden block; None for seeds
             and failures. Its interval is simultaneous: with 95 % all finalists' intervals hold at once, so that the
-            most lucky of them is no claim. The error is the spread over all workloads, machines as well as draws; of a
-            timed problem whose hidden workloads are a shape each, that of their times: the claim is about these shapes.
+            most lucky of them is no claim. The error is the spread over all workloads, machines as well as draws; of
+            kernels, whose hidden workloads are a shape each, that of their times: the claim is about these shapes.
     """
 
     number: int
@@ -55,12 +55,12 @@ class Contenders:
     Args:
         finalists: numbers of evolved candidates, in the order of merit known before.
         seeds: numbers of the best unmodified starting programs.
-        is_timed: whether the problem is.
+        is_kernel: whether these are kernels, whose times carry the error of being seated in memory anew.
     """
 
     finalists: tuple[int, ...]
     seeds: tuple[int, ...]
-    is_timed: bool = False
+    is_kernel: bool = False
 
 
 def plan_final(archive: Archive, run_id: int, finalists: list[int], seed_numbers: list[int]) -> list[Planned]:
@@ -129,7 +129,7 @@ def run_final(
             number=number,
             is_seed=number in seed_numbers,
             evaluation=verdicts[number],
-            advantage=_advantage(verdicts[number], yardstick, confidence, is_timed=contenders.is_timed)
+            advantage=_advantage(verdicts[number], yardstick, confidence, is_kernel=contenders.is_kernel)
             if number in compared
             else None,
         )
@@ -145,10 +145,10 @@ def run_final(
     return FinalResult(block=block, placings=tuple(placings), best_seed=best_seed, winner=winner)
 
 
-def _advantage(ours: Evaluation, theirs: Evaluation, confidence: float, *, is_timed: bool) -> Estimate:
+def _advantage(ours: Evaluation, theirs: Evaluation, confidence: float, *, is_kernel: bool) -> Estimate:
     pairs = list(zip(ours.workloads, theirs.workloads, strict=True))
     kinds = [one.kind for one, _ in pairs]
-    if is_timed and len(set(kinds)) == len(kinds):
+    if is_kernel and len(set(kinds)) == len(kinds):
         errors = clock_errors(pairs)
         return paired(ours.shares, theirs.shares, strata=kinds, errors=errors, confidence=confidence)
     return paired(ours.shares, theirs.shares, confidence=confidence)

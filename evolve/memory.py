@@ -30,7 +30,7 @@ class Record:
         validation: ok evaluations by block.
         yardstick: the best unmodified starting program, which everybody is compared with; None until it is known.
         mark: of the yardstick, its train score when it became that, so that merits look like scores.
-        is_timed: whether the problem is, so that the error of each workload's share is the clock's.
+        is_kernel: whether it is a kernel: then the error of each workload's share holds all that a time may vary by.
     """
 
     candidate: NewCandidate
@@ -40,7 +40,7 @@ class Record:
     validation: dict[int, Evaluation] = field(default_factory=dict)
     yardstick: Record | None = field(default=None, repr=False)
     mark: float = 0.0
-    is_timed: bool = False
+    is_kernel: bool = False
     _pooled: dict[Split, Estimate] = field(default_factory=dict)
     _told: int = 0
     _merit: tuple[tuple[int, int], float] | None = None
@@ -129,8 +129,8 @@ class Record:
 def advantage(ours: Record, theirs: Record, split: Split, *, block: int | None = None) -> Estimate | None:
     """Paired advantage in points on a block, or over all blocks of a split, that both have met; None without any.
 
-    The kinds of workload are the same in every block, so only the spread between the draws of a kind counts; of a timed
-    problem's kind that was drawn once, the errors of the two times.
+    The kinds of workload are the same in every block, so only the spread between the draws of a kind counts; of a
+    kernel's shape, which is drawn once, the errors of the two times.
     """
     mine, other = (r.train if split is Split.TRAIN else r.validation for r in (ours, theirs))
     shared = [met for met in mine if met in other and block in (None, met)]
@@ -141,12 +141,12 @@ def advantage(ours: Record, theirs: Record, split: Split, *, block: int | None =
         [one.share for one, _ in pairs],
         [its.share for _, its in pairs],
         strata=[(met, result.kind) for met in shared for result in mine[met].workloads],
-        errors=clock_errors(pairs) if ours.is_timed else None,
+        errors=clock_errors(pairs) if ours.is_kernel else None,
     )
 
 
 def clock_errors(pairs: Sequence[tuple[WorkloadResult, WorkloadResult]]) -> list[float]:
-    """Standard errors of the leads of a timed problem: each of the two was clocked beside the baseline by itself."""
+    """Standard errors of the leads of a kernel: each of the two was clocked beside the baseline by itself."""
     return [math.hypot(one.stderr, its.stderr) for one, its in pairs]
 
 

@@ -149,7 +149,7 @@ class Population:
             self._forget(number)
 
     def _remember(self, candidate: NewCandidate) -> Record:
-        record = Record(candidate=candidate, is_timed=self._problem.declaration.timed)
+        record = Record(candidate=candidate, is_kernel=self._problem.declaration.kernel)
         parent = self.records.get(candidate.parents[0]) if candidate.parents else None
         record.yardstick = self.yardstick
         if parent:

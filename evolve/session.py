@@ -94,7 +94,9 @@ class Session:
         seeds = self.evolution.best_seeds(SEEDS)
         if not finalists or not seeds:
             return None
-        contenders = Contenders(finalists=tuple(finalists), seeds=tuple(seeds), is_timed=self.problem.declaration.timed)
+        contenders = Contenders(
+            finalists=tuple(finalists), seeds=tuple(seeds), is_kernel=self.problem.declaration.kernel
+        )
         simplified = self._simplified()
         return run_final(self.archive, self.run.id, self.runner, contenders, stopping, simplified=simplified)
 

@@ -18,10 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.workloads.own import FOLDER, HIDDEN_DOMAIN, MODELS, RouterScores, read_own, read_scores
+from evaluators.model import Split
+from evaluators.workloads.own import FOLDER, HIDDEN_DOMAIN, MODELS, RouterScores, deal_own, read_own, read_scores
 from evaluators.workloads.trace_files import RoutedSequence, Trace
 
 GPUS = 8
+
+REPEATED = 16
+"""Tokens that make a stretch of text the same where all of them are routed alike in all layers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,31 @@ def card(folder: Path) -> str:
     return "\n".join(parts)
 
 
+def repeated(trace: Trace) -> dict[str, float]:
+    """Share of each domain's hidden tokens that lie in a stretch which train or validation have as well."""
+    known: set[bytes] = set()
+    for split in (Split.TRAIN, Split.VALIDATION):
+        for sequences in deal_own(trace, split).values():
+            known.update(stretch for sequence in sequences for stretch in _stretches(sequence))
+    shares = {}
+    for domain, sequences in deal_own(trace, Split.HIDDEN).items():
+        marked = 0
+        for sequence in sequences:
+            seen = np.zeros(len(sequence.ids), dtype=np.bool_)
+            for start, stretch in enumerate(_stretches(sequence)):
+                if stretch in known:
+                    seen[start : start + REPEATED] = True
+            marked += int(seen.sum())
+        shares[domain] = marked / sum(len(sequence.ids) for sequence in sequences)
+    return shares
+
+
+def _stretches(sequence: RoutedSequence) -> list[bytes]:
+    """The routing of every stretch of `REPEATED` tokens, in order."""
+    ids = np.ascontiguousarray(sequence.ids)
+    return [ids[start : start + REPEATED].tobytes() for start in range(len(ids) - REPEATED + 1)]
+
+
 def _head(folder: Path, traces: dict[str, Trace], facts: dict[str, Any]) -> str:
     one = next(iter(traces.values()))
     size = sum(path.stat().st_size for path in folder.glob("*.npz")) / 1e6
@@ -124,7 +153,8 @@ The domain `{HIDDEN_DOMAIN}` is for the hidden split alone.
 
 **Limits.** Small models trained for minutes: their experts are specialised, yet less than those of a large model,
 and the text is what a computing host holds, not what users ask. Prompts only; nothing was sampled from the models.
-Sequences are dealt to the splits one by one: two of one document, which share no token, may lie in different splits.
+Sequences are dealt to the splits one by one: two parts of one document may lie in different splits, and documents
+repeat each other (the models' tables say how much: {REPEATED} tokens and more that are routed alike in all layers).
 """
 
 
@@ -153,11 +183,12 @@ def _model(model: str, trace: Trace, scores: RouterScores, facts: dict[str, Any]
         f"Recorded: {tokens} tokens, {weighted} of them with gate weights; affinities at steps "
         f"{', '.join(map(str, scores.step.tolist()))}.",
         f"Experts with less than a tenth of the mean load over all domains: {100 * dead_share(trace):.1f} %.\n",
-        "| domain | sequences | tokens | held-out loss, nats a token |",
-        "|---|---|---|---|",
+        "| domain | sequences | tokens | held-out loss, nats a token | hidden tokens also in train, validation |",
+        "|---|---|---|---|---|",
     ]
     last = facts["held_out_loss_nats"][-1]
-    lines += [f"| {d} | {held} | {own} | {last[d]:.2f} |" for d, (held, own) in counts.items()]
+    again = repeated(trace)
+    lines += [f"| {d} | {held} | {own} | {last[d]:.2f} | {again[d]:.1%} |" for d, (held, own) in counts.items()]
     lines += ["", "| figure | published | lowest | median | highest | median is |", "|---|---|---|---|---|---|"]
     for band, found in statistics(trace).items():
         figures = " | ".join(f"{value:.2f}" for value in found)

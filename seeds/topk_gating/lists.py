@@ -275,7 +275,7 @@ def topk_gating(logits, k):
     ids = torch.empty((tokens, k), dtype=torch.int32, device=logits.device)
     few = tokens * experts <= FEW
     wide = min(8, experts & -experts)
-    if k <= 8 and wide >= 4 and not few:
+    if k <= 8 and wide >= 4 and experts <= 256 and not few:
         lanes = min(LANES, triton.next_power_of_2(triton.cdiv(experts, 8)))
         slots = max(lanes, triton.next_power_of_2(k))
         rows = 32 * WARPS // lanes

@@ -225,13 +225,32 @@ def test_a_kind_drawn_once_counts_with_the_error_that_is_known_of_it() -> None:
     assert lead.stderr == pytest.approx(math.sqrt(2 * draws + 0.3**2 + 0.4**2) / 4)
 
 
-def test_known_errors_of_kinds_drawn_once_need_no_student() -> None:
+def test_known_errors_of_kinds_drawn_once_count_and_not_how_kinds_differ() -> None:
     lead = paired([1.0, 2.0, 42.0], [0.0] * 3, strata="abc", errors=[0.3, 0.4, 1.2])
     assert (lead.mean, lead.n) == (15.0, 3)
     assert lead.stderr == pytest.approx(1.3 / 3)
     assert lead.high - lead.mean == pytest.approx(1.959964 * 1.3 / 3, rel=1e-4)
     wide = paired([1.0, 2.0, 42.0], [0.0] * 3, strata="abc", errors=[0.3, 0.4, 1.2], confidence=simultaneous(3))
-    assert wide.high - wide.mean == pytest.approx(2.393980 * 1.3 / 3, rel=1e-4)
+    freedom = 4  # 1.3^4 / ((0.3^4 + 0.4^4 + 1.2^4) / 3) = 4.07
+    tail = t_quantile(freedom, simultaneous(3)) / t_quantile(freedom)
+    assert wide.high - wide.mean == pytest.approx(1.959964 * tail * 1.3 / 3, rel=1e-4)
+    with pytest.raises(ValueError, match="2 errors for 3 gains"):
+        paired([1.0, 2.0, 42.0], [0.0] * 3, strata="abc", errors=[0.3, 0.4])
+
+
+@pytest.mark.parametrize("others", [0.0, 0.3, 1.0])
+def test_clocked_leads_hold_as_often_as_they_say_also_where_one_time_dominates(others: float) -> None:
+    """Times of six shapes, each the mean of four seatings that have to tell their own spread."""
+    rng = np.random.default_rng(5)
+    spreads = np.array([1.0, *[others] * 5])
+    confidence, runs = simultaneous(3), 4000
+    seatings = rng.normal(size=(runs, 6, 4)) * spreads[None, :, None]
+    errors = t_quantile(3) / t_quantile(1_000_000) * seatings.std(axis=2, ddof=1) / 2
+    held = 0
+    for gains, known in zip(seatings.mean(axis=2).tolist(), errors.tolist(), strict=True):
+        lead = paired(gains, [0.0] * 6, strata="abcdef", errors=known, confidence=confidence)
+        held += lead.low <= 0 <= lead.high
+    assert held / runs > confidence - 0.004
 
 
 @pytest.mark.parametrize("claims", [1, 2, 3, 8])

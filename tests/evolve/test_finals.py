@@ -67,10 +67,10 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
         yield opened
 
 
-def final(archive: Archive, shares: dict[int, list[float] | None], *, is_timed: bool = False) -> FinalResult:
+def final(archive: Archive, shares: dict[int, list[float] | None], *, is_kernel: bool = False) -> FinalResult:
     """Seeds 0 and 1 against finalists 2, 3, 4 in this order of merit."""
     run = archive.run(None)
-    contenders = Contenders(finalists=(2, 3, 4), seeds=(0, 1), is_timed=is_timed)
+    contenders = Contenders(finalists=(2, 3, 4), seeds=(0, 1), is_kernel=is_kernel)
     table = Table(archive, run.id, shares)
     result = run_final(archive, run.id, table, contenders, lambda: False)  # type: ignore[arg-type]
     assert result is not None
@@ -102,7 +102,7 @@ def test_times_are_compared_by_the_clock_s_errors_on_the_shapes_that_were_met(ar
     """A kernel that gains on one shape of three gains on average: how far the shapes lie apart is no doubt of that."""
     table = {**SEEDS, 2: [10.0, 11.0, 24.0], 3: [10.0, 11.0, 13.5], 4: None}
     assert final(archive, table).winner == 1, "as draws of one population"
-    result = final(archive, table, is_timed=True)
+    result = final(archive, table, is_kernel=True)
     assert result.winner == 2
     lead, small = (placing.advantage for placing in result.placings[:2])
     assert lead is not None

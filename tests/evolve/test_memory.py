@@ -165,10 +165,10 @@ def test_who_has_not_met_the_yardstick_is_not_ranked_yet() -> None:
 def test_a_gain_in_time_on_one_shape_counts_by_the_clock_s_errors() -> None:
     shares = [0.0, 0.0, 0.0, 12.0], [0.0] * 4
     leads = []
-    for is_timed in (False, True):
+    for is_kernel in (False, True):
         ours, theirs = record(1), record(2)
         for one, its in zip((ours, theirs), shares, strict=True):
-            one.is_timed = is_timed
+            one.is_kernel = is_kernel
             one.add(measured(its, stored_before_strata=True))
         lead = advantage(ours, theirs, Split.TRAIN)
         assert lead is not None

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +52,22 @@ def test_of_a_repeated_block_the_latest_counts(small: Any) -> None:
     small.again(4, [61.0, 63.0, 62.0], Split.HIDDEN)
     records = [small.archive.evaluations(small.id, number) for number in (4, 1)]
     assert summary.advantage(*records) == paired([61.0, 63.0, 62.0], [1.0, 2.0, 3.0])
+
+
+def test_a_lead_of_kernels_counts_the_errors_of_their_times(small: Any) -> None:
+    records = []
+    for number in (4, 1):
+        found = [record for record in small.archive.evaluations(small.id, number) if record.evaluation is not None]
+        for place, record in enumerate(found):
+            results = tuple(replace(result, stderr=0.3 * number) for result in record.evaluation.workloads)
+            clocked = replace(record.evaluation, workloads=results, host={"gpu": "a GPU"})
+            found[place] = replace(record, evaluation=clocked)
+        records.append(found)
+    lead = summary.advantage(*records)
+    assert lead is not None
+    assert lead.mean == paired([51.0, 53.0, 52.0], [1.0, 2.0, 3.0]).mean
+    assert lead.stderr == pytest.approx(math.hypot(1.2, 0.3) / math.sqrt(3))
+    assert lead == paired([51.0, 53.0, 52.0], [1.0, 2.0, 3.0], strata="abc", errors=[math.hypot(1.2, 0.3)] * 3)
 
 
 def test_one_common_workload_has_an_unknown_interval(small: Any) -> None:

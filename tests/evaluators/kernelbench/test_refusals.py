@@ -154,3 +154,17 @@ def test_a_forged_trace_is_refused(change: dict[str, object], reading: Sandbox) 
     read_trace(reply)
     with pytest.raises(TraceError):
         read_trace({**reply, **change})
+
+
+def test_a_trace_that_writes_into_an_argument_or_lies_about_a_shape_is_refused(reading: Sandbox) -> None:
+    with File(file("return x * 2"), reading) as opened:
+        lists = {"operators": sorted(OPERATORS), "draws": sorted(DRAWS)}
+        reply = opened._ask("trace", source=opened.source, sizes={}, **lists)
+    (node,) = reply["computing"]
+    with pytest.raises(TraceError, match="aten.mul_ writes into an argument"):
+        read_trace({**reply, "computing": [{**node, "operator": "mul_"}]})
+    said = [{**result, "shape": [*result["shape"], 1]} for result in node["results"]]
+    lying = read_trace({**reply, "computing": [{**node, "results": said}]})
+    contents = {name: torch.ones(form.shape) for name, form in lying.tensors.items()}
+    with pytest.raises(TraceError, match="not what was said of it"):
+        lying.run(contents, exact=True)
