@@ -326,7 +326,8 @@ def test_problems_are_listed_with_their_scale(tmp_path: Path) -> None:
     listed = json.loads(evolve(tmp_path, "problems", "--format", "json").stdout)
     named = {row["name"]: row for row in listed}
     policies = {"eplb", "eplb_speed", "expert_cache", "placement", "request_router", "token_dispatch"}
-    assert set(named) == policies | {"moe_combine", "topk_gating"}
+    kernels = {"hadamard_quant", "moe_align", "moe_combine", "product_key_router", "topk_gating", "topk_gating_grouped"}
+    assert set(named) == policies | kernels
     assert named["eplb"]["baseline"] == "deepseek_hierarchical"
     assert "ema" in named["eplb"]["seeds"]
 
