@@ -73,7 +73,7 @@ each_seed = pytest.mark.parametrize(("problem", "name"), list(SOURCES))
 
 @each_problem
 def test_every_problem_has_a_decent_and_a_naive_seed(problem: str) -> None:
-    assert {name for of, name in SOURCES if of == problem} == {"decent", "naive"}
+    assert {name for of, name in SOURCES if of == problem} >= {"decent", "naive"}
     task = TASKS[problem]
     assert f"def {task.entry}({', '.join(task.parameters)}):" in read_statement(ROOT / problem)
 
