@@ -6,7 +6,7 @@ These values are light (no numpy, torch or ray behind them), because `db` and `r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -92,6 +92,11 @@ class WorkloadResult:
         for name, value in self.metrics.items():
             if not math.isfinite(value):
                 raise EvaluatorError(f"workload {self.name}: metric {name} is not finite")
+
+
+def lead_errors(pairs: Sequence[tuple[WorkloadResult, WorkloadResult]]) -> list[float]:
+    """Standard errors of the leads of one kernel over another: both were clocked beside the baseline by themselves."""
+    return [math.hypot(one.stderr, its.stderr) for one, its in pairs]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

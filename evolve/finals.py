@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from db.archive import Archive
 from db.records import Planned, Purpose
-from evaluators.model import Evaluation, Outcome, Split
+from evaluators.model import Evaluation, Outcome, Split, lead_errors
 from evaluators.statistics import Estimate, paired, simultaneous
 from evolve.finishing import Simplified
-from evolve.memory import clock_errors
 from evolve.runner import Runner
 from evolve.simplify import keeps_the_score
 
@@ -149,7 +148,7 @@ def _advantage(ours: Evaluation, theirs: Evaluation, confidence: float, *, is_ke
     pairs = list(zip(ours.workloads, theirs.workloads, strict=True))
     kinds = [one.kind for one, _ in pairs]
     if is_kernel and len(set(kinds)) == len(kinds):
-        errors = clock_errors(pairs)
+        errors = lead_errors(pairs)
         return paired(ours.shares, theirs.shares, strata=kinds, errors=errors, confidence=confidence)
     return paired(ours.shares, theirs.shares, confidence=confidence)
 

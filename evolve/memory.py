@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from db.records import NewCandidate
-from evaluators.model import Evaluation, Split, WorkloadResult
+from evaluators.model import Evaluation, Split, lead_errors
 from evaluators.statistics import Estimate, paired, stratified
 
 EVALUATIONS_KEPT = 12
@@ -141,13 +140,8 @@ def advantage(ours: Record, theirs: Record, split: Split, *, block: int | None =
         [one.share for one, _ in pairs],
         [its.share for _, its in pairs],
         strata=[(met, result.kind) for met in shared for result in mine[met].workloads],
-        errors=clock_errors(pairs) if ours.is_kernel else None,
+        errors=lead_errors(pairs) if ours.is_kernel else None,
     )
-
-
-def clock_errors(pairs: Sequence[tuple[WorkloadResult, WorkloadResult]]) -> list[float]:
-    """Standard errors of the leads of a kernel: each of the two was clocked beside the baseline by itself."""
-    return [math.hypot(one.stderr, its.stderr) for one, its in pairs]
 
 
 def _pool(known: Mapping[int, Evaluation]) -> Estimate:

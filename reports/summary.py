@@ -11,7 +11,7 @@ from rich.text import Text
 
 from db.archive import Archive
 from db.records import ArmRecord, EvaluationRecord, RunRecord, Standing
-from evaluators.model import Outcome, Split, WorkloadResult
+from evaluators.model import Outcome, Split, WorkloadResult, lead_errors
 from evaluators.statistics import Estimate, paired, simultaneous
 from reports.arms import effort_text
 from reports.evaluation import estimate_json
@@ -96,7 +96,7 @@ def advantage(
     return paired(
         *shares,
         strata=kinds if clocked else None,
-        errors=[math.hypot(one.result.stderr, its.result.stderr) for one, its in pairs] if clocked else None,
+        errors=lead_errors([(one.result, its.result) for one, its in pairs]) if clocked else None,
         confidence=simultaneous(claims),
     )
 

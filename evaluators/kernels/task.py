@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Tensors = Mapping[str, "Tensor"]
 Spoil = Callable[["Sequence[Tensor]", Tensors, "Generator"], "Sequence[Tensor]"]
+"""Takes right outputs, the arguments and a generator on the same device; gives new, wrong outputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Generator, Tensor
 
-from evaluators.kernels.task import Tensors
-from evaluators.kernels.tasks.spoils import Spoil
+from evaluators.kernels.task import Spoil, Tensors
 
 
 def _count(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:

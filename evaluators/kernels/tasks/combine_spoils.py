@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Generator, Tensor
 
-from evaluators.kernels.task import Tensors
+from evaluators.kernels.task import Spoil, Tensors
 from evaluators.kernels.tasks import combine_judge
-from evaluators.kernels.tasks.spoils import Spoil
+from evaluators.kernels.tasks.spoils import any_of
 
 
 def _finite(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:
     del contents
     spoiled = outputs[0].clone()
-    spoiled.flatten()[_any(spoiled.numel(), random)] = float("inf")
+    spoiled.flatten()[any_of(spoiled.numel(), random)] = float("inf")
     return (spoiled,)
 
 
@@ -27,7 +27,7 @@ def _element(outputs: Sequence[Tensor], contents: Tensors, random: Generator) ->
     """One element of middling size off by a twentieth."""
     del contents
     spoiled = outputs[0].clone()
-    row = spoiled[_any(len(spoiled), random)]
+    row = spoiled[any_of(len(spoiled), random)]
     row[row.abs().argsort()[len(row) // 2]] *= 1.05
     return (spoiled,)
 
@@ -35,7 +35,7 @@ def _element(outputs: Sequence[Tensor], contents: Tensors, random: Generator) ->
 def _row(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:
     """One row rounded to the worse neighbours."""
     spoiled = outputs[0].clone()
-    row = _any(len(spoiled), random)
+    row = any_of(len(spoiled), random)
     spoiled[row] = _worse(spoiled, contents)[row]
     return (spoiled,)
 
@@ -53,10 +53,6 @@ def _bias(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Se
     right = combine_judge.truth(contents).right
     some = torch.rand(output.shape, generator=random, device=output.device) < 1 / 16
     return (torch.where(some & (output.double().abs() < right.abs()), _worse(output, contents), output),)
-
-
-def _any(count: int, random: Generator) -> int:
-    return int(torch.randint(count, (1,), generator=random, device=random.device))
 
 
 def _worse(output: Tensor, contents: Tensors) -> Tensor:

@@ -112,6 +112,35 @@ def beyond_overall(check: str, what: str, error: float, size: float, budget: flo
     )
 
 
+def out_of_range(ids: Tensor, count: int) -> Fault | None:
+    """Refuse ids that are not in ``0 .. count - 1``."""
+    found = first((ids < 0) | (ids >= count))
+    if found is None:
+        return None
+    wrong, at = found
+    reason = (
+        f"ids{place(at, tuple(ids.shape))} is {int(ids.flatten()[at])}, not in 0 .. {count - 1}; "
+        f"{wrong} of {ids.numel()} ids are out of range"
+    )
+    return Fault(check="range", reason=reason)
+
+
+def named_twice(ids: Tensor, what: str) -> Fault | None:
+    """Refuse rows in which an id comes twice; ``what`` an id names."""
+    ordered = ids.sort(dim=1).values
+    found = first((ordered[:, 1:] == ordered[:, :-1]).any(dim=1))
+    if found is None:
+        return None
+    count, row = found
+    reason = f"ids[{row}] = {ids[row].tolist()} names {what} twice; so do {count} of {len(ordered)} rows"
+    return Fault(check="distinct", reason=reason)
+
+
+def short(row: Tensor) -> str:
+    """A row of numbers for a reason."""
+    return "[" + ", ".join(f"{value:.6g}" for value in row.tolist()) + "]"
+
+
 def error_of(got: Tensor, right: Tensor) -> Tensor:
     """Signed errors in float64; 0 where the output is not finite, since another check stands against that."""
     return torch.where(torch.isfinite(got), got.double() - right, 0.0)

@@ -17,8 +17,10 @@ from evaluators.kernels.tasks.errors import (
     beyond_row,
     error_of,
     first,
+    named_twice,
     not_finite,
-    place,
+    out_of_range,
+    short,
 )
 
 # How often an honest float32 softmax's own error a program may make, and the least budgets: few rows may happen to be
@@ -111,27 +113,11 @@ def _finite(judged: _Judged) -> Fault | None:
 
 
 def _range(judged: _Judged) -> Fault | None:
-    found = first((judged.ids < 0) | (judged.ids >= judged.experts))
-    if found is None:
-        return None
-    count, at = found
-    given = int(judged.ids.flatten()[at])
-    reason = (
-        f"ids{place(at, tuple(judged.ids.shape))} is {given}, not in 0 .. {judged.experts - 1}; "
-        f"{count} of {judged.ids.numel()} ids are out of range"
-    )
-    return Fault(check="range", reason=reason)
+    return out_of_range(judged.ids, judged.experts)
 
 
 def _distinct(judged: _Judged) -> Fault | None:
-    ordered = judged.ids.sort(dim=1).values
-    twice = ordered[:, 1:] == ordered[:, :-1]
-    found = first(twice.any(dim=1))
-    if found is None:
-        return None
-    count, row = found
-    reason = f"ids[{row}] = {judged.ids[row].tolist()} names an expert twice; so do {count} of {len(twice)} rows"
-    return Fault(check="distinct", reason=reason)
+    return named_twice(judged.ids, "an expert")
 
 
 def _choice(judged: _Judged) -> Fault | None:
@@ -144,7 +130,7 @@ def _choice(judged: _Judged) -> Fault | None:
     row = at // best.shape[1]
     reason = (
         f"ids[{row}] = {judged.ids[row].tolist()} are not the experts of the {best.shape[1]} largest scores: theirs "
-        f"are {_short(chosen[row])}, the largest are {_short(best[row])}"
+        f"are {short(chosen[row])}, the largest are {short(best[row])}"
     )
     return Fault(check="choice", reason=reason)
 
@@ -156,7 +142,7 @@ def _falling(judged: _Judged) -> Fault | None:
         return None
     count, at = found
     row = at // before.shape[1]
-    reason = f"weights[{row}] = {_short(judged.weights[row])} do not fall; {count} steps rise"
+    reason = f"weights[{row}] = {short(judged.weights[row])} do not fall; {count} steps rise"
     return Fault(check="falling", reason=reason)
 
 
@@ -184,10 +170,6 @@ def _bias(judged: _Judged) -> Fault | None:
         f"budget {judged.truth.budgets.bias:.3g}"
     )
     return Fault(check="bias", reason=reason)
-
-
-def _short(row: Tensor) -> str:
-    return "[" + ", ".join(f"{value:.6g}" for value in row.tolist()) + "]"
 
 
 CHECKS: dict[str, Callable[[_Judged], Fault | None]] = {

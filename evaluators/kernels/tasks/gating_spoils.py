@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from evaluators.kernels.task import Tensors
+from evaluators.kernels.task import Spoil, Tensors
 from evaluators.kernels.tasks import gating_judge
 from evaluators.kernels.tasks.errors import Budgets
-from evaluators.kernels.tasks.spoils import Spoil
+from evaluators.kernels.tasks.spoils import any_row
 
 HALF_WAY = 0.5
 
@@ -35,34 +35,22 @@ def _right(outputs: Sequence[Tensor], contents: Tensors) -> _Right:
     return _Right(weights=weights.clone(), ids=ids.clone(), scores=scores, budgets=truth.budgets)
 
 
-def _any_row(suitable: Tensor, random: Generator, what: str) -> int:
-    """One of the rows that suit.
-
-    Raises:
-        ValueError: none does.
-    """
-    rows = suitable.nonzero().flatten()
-    if not len(rows):
-        raise ValueError(f"no row of these contents has {what}: spoil those of the audit case")
-    return int(rows[torch.randint(len(rows), (1,), generator=random, device=random.device)])
-
-
 def _finite(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:
     right = _right(outputs, contents)
-    right.weights[_any_row(right.ids[:, 0] >= 0, random, "an expert"), -1] = float("nan")
+    right.weights[any_row(right.ids[:, 0] >= 0, random, "an expert"), -1] = float("nan")
     return right.weights, right.ids
 
 
 def _range(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:
     right = _right(outputs, contents)
-    right.ids[_any_row(right.ids[:, 0] >= 0, random, "an expert"), 0] += contents["logits"].shape[1]
+    right.ids[any_row(right.ids[:, 0] >= 0, random, "an expert"), 0] += contents["logits"].shape[1]
     return right.weights, right.ids
 
 
 def _distinct(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:
     right = _right(outputs, contents)
     tied = right.scores[:, 0] == right.scores[:, 1]
-    row = _any_row(tied, random, "two equal scores among the chosen")
+    row = any_row(tied, random, "two equal scores among the chosen")
     right.ids[row, 1] = right.ids[row, 0]
     right.weights[row, 1] = right.weights[row, 0]
     return right.weights, right.ids
@@ -74,7 +62,7 @@ def _choice(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> 
     logits, k = contents["logits"], right.ids.shape[1]
     values, experts = torch.topk(logits.double(), k + 1, dim=1)
     gap = values[:, k - 1] - values[:, k]
-    row = _any_row((gap > 0.01) & (right.scores[:, k - 1] > 1e-6), random, "an expert just below the chosen")
+    row = any_row((gap > 0.01) & (right.scores[:, k - 1] > 1e-6), random, "an expert just below the chosen")
     right.ids[row] = torch.cat((experts[row, : k - 1], experts[row, k:])).to(torch.int32)
     scores = torch.softmax(logits[row].double(), dim=0)[right.ids[row].long()]
     right.weights[row] = scores.float()
@@ -83,7 +71,7 @@ def _choice(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> 
 
 def _falling(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:
     right = _right(outputs, contents)
-    row = _any_row(right.scores[:, 0] > 1.5 * right.scores[:, 1], random, "a clear best expert")
+    row = any_row(right.scores[:, 0] > 1.5 * right.scores[:, 1], random, "a clear best expert")
     for tensor in (right.weights, right.ids):
         tensor[row, :2] = tensor[row, :2].flip(0)
     return right.weights, right.ids
@@ -93,7 +81,7 @@ def _element(outputs: Sequence[Tensor], contents: Tensors, random: Generator) ->
     """The last and least of a row's weights a thousandth less: too little to show in the row's norm."""
     right = _right(outputs, contents)
     share = right.scores[:, -1] / right.scores[:, 0]
-    row = _any_row((share > 1e-30) & (share < 1e-4), random, "a chosen score that is small beside the best")
+    row = any_row((share > 1e-30) & (share < 1e-4), random, "a chosen score that is small beside the best")
     right.weights[row, -1] *= 1 - 1e-3
     return right.weights, right.ids
 
@@ -102,7 +90,7 @@ def _row(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Seq
     """One row of moderate scores off by more than a row may be and less than each element may be."""
     right = _right(outputs, contents)
     budget = (gating_judge.element_budget(right.scores, right.budgets) / right.scores.clamp_min(1e-30)).amin(dim=1)
-    row = _any_row(budget > 2 * right.budgets.row, random, "no score near 1")
+    row = any_row(budget > 2 * right.budgets.row, random, "no score near 1")
     off_by = HALF_WAY * (float(budget[row]) + right.budgets.row)
     right.weights[row] = (right.scores[row] * (1 + off_by)).float()
     return right.weights, right.ids

@@ -18,8 +18,10 @@ from evaluators.kernels.tasks.errors import (
     beyond_row,
     error_of,
     first,
+    named_twice,
     not_finite,
-    place,
+    out_of_range,
+    short,
 )
 
 # How often an honest float32 program's own error a program may make, and the least budgets of weights, as in top-k
@@ -192,27 +194,11 @@ def _finite(judged: _Judged) -> Fault | None:
 
 
 def _range(judged: _Judged) -> Fault | None:
-    experts = judged.truth.scores.shape[1]
-    found = first((judged.ids < 0) | (judged.ids >= experts))
-    if found is None:
-        return None
-    count, at = found
-    reason = (
-        f"ids{place(at, tuple(judged.ids.shape))} is {int(judged.ids.flatten()[at])}, not in 0 .. {experts - 1}; "
-        f"{count} of {judged.ids.numel()} ids are out of range"
-    )
-    return Fault(check="range", reason=reason)
+    return out_of_range(judged.ids, judged.truth.scores.shape[1])
 
 
 def _distinct(judged: _Judged) -> Fault | None:
-    ordered = judged.ids.sort(dim=1).values
-    twice = ordered[:, 1:] == ordered[:, :-1]
-    found = first(twice.any(dim=1))
-    if found is None:
-        return None
-    count, row = found
-    reason = f"ids[{row}] = {judged.ids[row].tolist()} names an expert twice; so do {count} of {len(twice)} rows"
-    return Fault(check="distinct", reason=reason)
+    return named_twice(judged.ids, "an expert")
 
 
 def _used(judged: _Judged) -> Tensor:
@@ -261,7 +247,7 @@ def _choice(judged: _Judged) -> Fault | None:
     count, row = found
     named = right.biased[row].gather(0, judged.safe[row])
     reason = (
-        f"ids[{row}] = {judged.ids[row].tolist()} have biased scores {_short(named)}, but an expert of a kept group "
+        f"ids[{row}] = {judged.ids[row].tolist()} have biased scores {short(named)}, but an expert of a kept group "
         f"with {float(torch.maximum(left, unseen)[row]):.7g} is left out; so it is in {count} of {tokens} rows"
     )
     return Fault(check="choice", reason=reason)
@@ -290,10 +276,6 @@ def _bias(judged: _Judged) -> Fault | None:
         f"budget {judged.truth.budgets.bias:.3g}"
     )
     return Fault(check="bias", reason=reason)
-
-
-def _short(row: Tensor) -> str:
-    return "[" + ", ".join(f"{value:.6g}" for value in row.tolist()) + "]"
 
 
 CHECKS: dict[str, Callable[[_Judged], Fault | None]] = {

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from evaluators.kernels.task import Tensors
+from evaluators.kernels.task import Spoil, Tensors
 from evaluators.kernels.tasks import grouped_judge
 from evaluators.kernels.tasks.grouped_judge import GroupedTruth
-from evaluators.kernels.tasks.spoils import Spoil
+from evaluators.kernels.tasks.spoils import any_row
 
 HALF_WAY = 0.5
 CLEAR = 0.01
@@ -61,27 +61,15 @@ def _right(outputs: Sequence[Tensor], contents: Tensors) -> _Right:
     return _Right(truth=truth, weights=weights.clone(), ids=ids.clone())
 
 
-def _any_row(suitable: Tensor, random: Generator, what: str) -> int:
-    """One of the rows that suit.
-
-    Raises:
-        ValueError: none does.
-    """
-    rows = suitable.nonzero().flatten()
-    if not len(rows):
-        raise ValueError(f"no row of these contents has {what}: spoil those of the audit case")
-    return int(rows[torch.randint(len(rows), (1,), generator=random, device=random.device)])
-
-
 def _finite(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:
     right = _right(outputs, contents)
-    right.weights[_any_row(right.ids[:, 0] >= 0, random, "an expert"), -1] = float("nan")
+    right.weights[any_row(right.ids[:, 0] >= 0, random, "an expert"), -1] = float("nan")
     return right.weights, right.ids
 
 
 def _range(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Sequence[Tensor]:
     right = _right(outputs, contents)
-    right.ids[_any_row(right.ids[:, 0] >= 0, random, "an expert"), 0] -= contents["logits"].shape[1]
+    right.ids[any_row(right.ids[:, 0] >= 0, random, "an expert"), 0] -= contents["logits"].shape[1]
     return right.weights, right.ids
 
 
@@ -91,7 +79,7 @@ def _distinct(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -
     biased = right.truth.biased
     chosen = biased.gather(1, right.ids.long())
     tied = (chosen.amax(dim=1) - chosen.amin(dim=1) == 0) & (biased.amax(dim=1) == chosen[:, 0])
-    row = _any_row(tied, random, "equal scores")
+    row = any_row(tied, random, "equal scores")
     right.ids[row, 1] = right.ids[row, 0]
     return right.weights, right.ids
 
@@ -107,7 +95,7 @@ def _groups(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> 
     chosen = truth.biased.gather(1, ids)
     last = chosen.min(dim=1)
     fits = (tempting.values > last.values + CLEAR) & (second < last.values - CLEAR)
-    row = _any_row(fits, random, "an expert shut out by its group")
+    row = any_row(fits, random, "an expert shut out by its group")
     swapped = ids[row].clone()
     swapped[last.indices[row]] = tempting.indices[row]
     return right.renamed(row, swapped)
@@ -121,7 +109,7 @@ def _choice(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> 
     next_best = open_to.scatter(1, ids, -math.inf).max(dim=1)
     last = truth.biased.gather(1, ids).min(dim=1)
     gap = last.values - next_best.values
-    row = _any_row((gap > CLEAR) & (gap < math.inf), random, "an expert just below the chosen")
+    row = any_row((gap > CLEAR) & (gap < math.inf), random, "an expert just below the chosen")
     swapped = ids[row].clone()
     swapped[last.indices[row]] = next_best.indices[row]
     return right.renamed(row, swapped)
@@ -132,7 +120,7 @@ def _element(outputs: Sequence[Tensor], contents: Tensors, random: Generator) ->
     right = _right(outputs, contents)
     share = right.wanted / right.wanted.norm(dim=1, keepdim=True)
     hidden = share * 2 * right.relative_budget < HALF_WAY * right.truth.budgets.row
-    row = _any_row(hidden.any(dim=1), random, "a weight that is small beside the others")
+    row = any_row(hidden.any(dim=1), random, "a weight that is small beside the others")
     at = int(hidden[row].int().argmax())
     right.weights[row, at] = right.wanted[row, at] * (1 + 2 * right.relative_budget[row, at])
     return right.weights, right.ids
@@ -142,7 +130,7 @@ def _row(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Seq
     """One row of small scores off by more than a row may be and less than each element may be."""
     right = _right(outputs, contents)
     budget = right.relative_budget.amin(dim=1)
-    row = _any_row(budget > 2 * right.truth.budgets.row, random, "small scores alone")
+    row = any_row(budget > 2 * right.truth.budgets.row, random, "small scores alone")
     off_by = HALF_WAY * (float(budget[row]) + right.truth.budgets.row)
     right.weights[row] = (right.wanted[row] * (1 + off_by)).float()
     return right.weights, right.ids

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Generator, Tensor
 
-from evaluators.kernels.task import Tensors
+from evaluators.kernels.task import Spoil, Tensors
 from evaluators.kernels.tasks import hadamard_judge
-from evaluators.kernels.tasks.spoils import Spoil
+from evaluators.kernels.tasks.spoils import any_of
 
 HALF_WAY = 0.5
 LEAST_ROWS = 64
@@ -19,7 +19,7 @@ def _finite(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> 
     del contents
     codes, scale = outputs
     spoiled = scale.clone()
-    spoiled[_any(len(scale), random)] = float("nan")
+    spoiled[any_of(len(scale), random)] = float("nan")
     return codes, spoiled
 
 
@@ -27,7 +27,7 @@ def _scale(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> S
     """One scale off by twice what it may be: too little to show in all of them."""
     codes, scale = outputs
     right = hadamard_judge.truth(_enough(contents["x"]))
-    row = _any(len(scale), random)
+    row = any_of(len(scale), random)
     spoiled = scale.clone()
     spoiled[row] = right.scale[row] * (1 + 2 * right.element[row])
     return codes, spoiled
@@ -59,15 +59,11 @@ def _code(outputs: Sequence[Tensor], contents: Tensors, random: Generator) -> Se
     beside = (right.steps - nearest).abs()
     near_half = (beside > 0.4) & (beside < HALF_WAY - 2 * right.slack[:, None])
     places = near_half.flatten().nonzero().flatten()
-    at = int(places[_any(len(places), random)])
+    at = int(places[any_of(len(places), random)])
     towards = int(torch.sign(right.steps - nearest).flatten()[at])
     spoiled = codes.clone()
     spoiled.view(-1)[at] = int(nearest.flatten()[at]) + towards
     return hadamard_judge.packed_of(spoiled), outputs[1]
-
-
-def _any(count: int, random: Generator) -> int:
-    return int(torch.randint(count, (1,), generator=random, device=random.device))
 
 
 def _enough(x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evaluators.kernels.forms import Call, Form
-from evaluators.kernels.task import Case, Fault, KernelWorkload, Tensors, Traffic
+from evaluators.kernels.task import Case, Fault, KernelWorkload, Spoil, Tensors, Traffic
 from evaluators.kernels.tasks import align_shapes
 from evaluators.model import Split
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from evaluators.kernels.tasks.align_judge import AlignTruth
-    from evaluators.kernels.tasks.spoils import Spoil
 
 LAWS = align_shapes.LAWS
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluators.kernels.task import Fault, Tensors
-from evaluators.kernels.tasks.errors import TINY, beyond_element, first, not_finite, place
+from evaluators.kernels.tasks.errors import TINY, beyond_element, first, named_twice, not_finite, out_of_range
 
 HALF_UNIT = 2.0**-24 * (1 + 2.0**-20)
 """Largest relative error of one float32 addition, which any program needs and none needs two of; the last factor is for
@@ -89,27 +89,11 @@ def _finite(judged: _Judged) -> Fault | None:
 
 
 def _range(judged: _Judged) -> Fault | None:
-    most = judged.side * judged.side
-    found = first((judged.ids < 0) | (judged.ids >= most))
-    if found is None:
-        return None
-    count, at = found
-    given = int(judged.ids.flatten()[at])
-    reason = (
-        f"ids{place(at, tuple(judged.ids.shape))} is {given}, not in 0 .. {most - 1}; "
-        f"{count} of {judged.ids.numel()} ids are out of range"
-    )
-    return Fault(check="range", reason=reason)
+    return out_of_range(judged.ids, judged.side * judged.side)
 
 
 def _distinct(judged: _Judged) -> Fault | None:
-    ordered = judged.ids.sort(dim=1).values
-    found = first((ordered[:, 1:] == ordered[:, :-1]).any(dim=1))
-    if found is None:
-        return None
-    count, row = found
-    reason = f"ids[{row}] = {judged.ids[row].tolist()} names a pair twice; so do {count} of {len(ordered)} rows"
-    return Fault(check="distinct", reason=reason)
+    return named_twice(judged.ids, "a pair")
 
 
 def _choice(judged: _Judged) -> Fault | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evaluators.kernels.forms import Call, Form
-from evaluators.kernels.task import Case, Fault, KernelWorkload, Tensors, Traffic
+from evaluators.kernels.task import Case, Fault, KernelWorkload, Spoil, Tensors, Traffic
 from evaluators.kernels.tasks.sizes import Blocks, Shape, Tokens, about, anchor
 from evaluators.model import Split
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from evaluators.kernels.tasks.product_judge import ProductTruth
-    from evaluators.kernels.tasks.spoils import Spoil
 
 MIXED_LAW = "mixed"
 """Every row by a law of its own."""

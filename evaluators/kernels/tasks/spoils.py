@@ -1,12 +1,23 @@
-"""What an audit does to right outputs."""
+"""What spoils of several problems need: places of their contents, drawn at random."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
+import torch
 from torch import Generator, Tensor
 
-from evaluators.kernels.task import Tensors
 
-Spoil = Callable[[Sequence[Tensor], Tensors, Generator], Sequence[Tensor]]
-"""Takes right outputs, the arguments and a generator on the same device; gives new, wrong outputs."""
+def any_of(count: int, random: Generator) -> int:
+    """One of so many."""
+    return int(torch.randint(count, (1,), generator=random, device=random.device))
+
+
+def any_row(suitable: Tensor, random: Generator, what: str) -> int:
+    """One of the rows that suit.
+
+    Raises:
+        ValueError: none does.
+    """
+    rows = suitable.nonzero().flatten()
+    if not len(rows):
+        raise ValueError(f"no row of these contents has {what}: spoil those of the audit case")
+    return int(rows[any_of(len(rows), random)])

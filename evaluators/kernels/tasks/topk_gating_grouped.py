@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evaluators.kernels.forms import Call, Form
-from evaluators.kernels.task import Case, Fault, KernelWorkload, Tensors, Traffic
+from evaluators.kernels.task import Case, Fault, KernelWorkload, Spoil, Tensors, Traffic
 from evaluators.kernels.tasks.sizes import Blocks, Shape, Tokens, about, anchor
 from evaluators.model import Split
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from evaluators.kernels.tasks.grouped_judge import GroupedTruth
-    from evaluators.kernels.tasks.spoils import Spoil
 
 MIXED_LAW = "mixed"
 """Every row of logits by a law of its own."""
