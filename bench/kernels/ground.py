@@ -111,10 +111,15 @@ def source_of(problem: KernelProblem, seed: str) -> str:
     return seed_named(problem, seed).source
 
 
+def workloads_of(problem: KernelProblem, split: Split, block: int = BLOCK) -> list[KernelWorkload]:
+    """The shapes of a block."""
+    secret = secret_from_seed(SEED, problem.declaration.name)
+    return list(problem.workloads(split, workload_seed(secret, split, block)))
+
+
 def train_workloads(problem: KernelProblem, block: int = BLOCK) -> list[KernelWorkload]:
     """The train shapes of a block."""
-    secret = secret_from_seed(SEED, problem.declaration.name)
-    return list(problem.workloads(Split.TRAIN, workload_seed(secret, Split.TRAIN, block)))
+    return workloads_of(problem, Split.TRAIN, block)
 
 
 def timed_only(workloads: Sequence[KernelWorkload]) -> list[KernelWorkload]:
@@ -203,9 +208,9 @@ def recording_pool(device: Device, processes: int) -> ProcessPoolExecutor:
     )
 
 
-def seed_recordings(job: Job) -> dict[str, dict[str, Recording]]:
-    """Recordings of both seeds on all train shapes and of the empty program, by problem; kept for the next steps."""
-    kept = job.scratch / f"recordings-{'-'.join(job.problems)}.pickle"
+def seed_recordings(job: Job, split: Split = Split.TRAIN) -> dict[str, dict[str, Recording]]:
+    """Recordings of both seeds on all shapes and of the empty program, by problem; kept for the next steps."""
+    kept = job.scratch / f"recordings-{split.value}-{'-'.join(job.problems)}.pickle"
     if kept.exists():
         return cast(dict[str, dict[str, Recording]], pickle.loads(kept.read_bytes()))
     started = time.time()
@@ -216,7 +221,7 @@ def seed_recordings(job: Job) -> dict[str, dict[str, Recording]]:
         wanted = {}
         for name in job.problems:
             problem = kernel_problem(name)
-            calls = tuple(workload.timed.call for workload in train_workloads(problem))
+            calls = tuple(workload.timed.call for workload in workloads_of(problem, split))
             for seed in ("decent", "naive"):
                 wish = Wish(key=seed, source=source_of(problem, seed), entry=problem.declaration.entry, calls=calls)
                 wanted[name, seed] = pool.submit(record, wish)

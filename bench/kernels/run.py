@@ -1,12 +1,14 @@
-"""Every table on kernels, by one command on one visible GPU.
+"""Every table on kernels, by one command, on all visible GPUs.
 
-    python bench/kernels/run.py --minutes 9 --out DIR [--only STEP ...] [--problems topk_gating,moe_combine]
-    python bench/kernels/run.py --out DIR --resume          go on: steps that DIR holds whole are not run again
-    python bench/kernels/run.py --out DIR --keep OTHER/raw.json [--render]     take over steps of another run
+    python bench/kernels/run.py --minutes 12 --out DIR [--only STEP ...] [--problems NAME,NAME] [--search NAME]
+    python bench/kernels/run.py --out DIR --resume          go on: what DIR holds whole is not run again
+    python bench/kernels/run.py --out DIR --keep OTHER/raw.json [--render]     take over figures of another run
 
-Each step runs in a process of its own with a time limit, so that one that breaks costs only itself. DIR gets
-``raw.json`` (figures by step, stored after every one), ``results.md``, ``log.txt``, the searches' ``archive.db`` and
-the winners' sources. ``--dry`` prints the plan and tries all imports, without a GPU.
+Problems are dealt to the GPUs, which work side by side; steps follow each other. Each step runs in a process of its
+own with a time limit, so that one that breaks costs only itself. DIR gets ``raw.json`` (figures by step and problem,
+stored after every one; see `raws`), ``results.md``, ``log.txt``, the searches' ``archive.db`` and the winners'
+sources; with several GPUs ``gpu0``, ``gpu1`` and so on hold theirs. ``--dry`` prints the plan and tries all imports,
+without a GPU.
 """
 
 from __future__ import annotations
@@ -14,54 +16,60 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from drawing import Target, table
-from figures import section
+import raws
+from dealing import deal, play, visible_gpus
+from results import summary, write_results
 from stages import GRACE_SECONDS, LEAST_SECONDS, STAGES, Stage, allotted, chosen, plan
+from subject import machine
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PROBLEMS = "topk_gating,moe_combine"
+PROBLEMS = "topk_gating,moe_combine,moe_align,hadamard_quant,product_key_router,topk_gating_grouped"
 MOST_MINUTES = 12.0
 STOP_SECONDS = 8.0
 TAIL_CHARACTERS = 2500
-NOT_BEGUN = {"status": "not begun", "error": "no time was left", "seconds": 0.0}
-KEPT = ("archive.db", "winner_topk_gating.py", "winner_moe_combine.py")
-"""What a step may leave in its scratch folder to be kept beside the tables."""
+NOT_BEGUN = {"status": raws.NOT_BEGUN, "error": "no time was left", "seconds": 0.0, "result": {}}
+WINNERS = "winner_*.py"
+"""What a search leaves in its scratch folder to be kept beside the tables and the archive."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry of the script."""
     options = parse(arguments)
-    stages = chosen(options.only)
-    problems = tuple(options.problems.split(","))
+    stages, problems = chosen(options.only), tuple(options.problems.split(","))
     if options.dry:
         return dry(stages, 60 * options.minutes, problems)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    raw = gathered(out, options.keep, keep_own=options.resume or options.render or bool(options.only))
+    keeps_own = (options.resume or options.render or bool(options.only)) and (out / "raw.json").exists()
+    steps = raws.read([*options.keep, *([out / "raw.json"] if keeps_own else [])])
+    asked = {stage.name: problems for stage in stages}
+    if options.search and "search" in asked:
+        asked["search"] = tuple(name for name in problems if name in options.search.split(","))
     if not options.render:
-        if options.resume:
-            stages = tuple(stage for stage in stages if raw["steps"].get(stage.name, {}).get("status") != "whole")
-        ends = time.time() + 60 * options.minutes
-        run_all(stages, problems, ends, out, raw)
-    write_results(out, raw)
-    print(summary(raw))
-    return 0 if all(raw["steps"].get(stage.name, {}).get("status") == "whole" for stage in stages) else 1
+        gpus = visible_gpus()
+        if len(gpus) > 1 and len(problems) > 1:
+            run_on_all(options, problems, gpus, out, steps)
+        else:
+            left = {name: raws.missing(steps, name, names) for name, names in asked.items()}
+            wanted = left if options.resume else asked
+            run_all([stage for stage in stages if wanted[stage.name]], wanted, 60 * options.minutes, out, steps)
+    write_results(out, steps)
+    print(summary(steps))
+    return 1 if any(raws.missing(steps, name, names) for name, names in asked.items()) else 0
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -72,8 +80,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", default=[], choices=[stage.name for stage in STAGES], help="these steps alone"
     )
-    parser.add_argument("--problems", default=PROBLEMS, help=f"by comma (default {PROBLEMS})")
-    parser.add_argument("--resume", action="store_true", help="leave out steps that the folder already holds whole")
+    parser.add_argument("--problems", default=PROBLEMS, help="by comma (default: all)")
+    parser.add_argument("--search", default="", help="search on these problems alone, by comma")
+    parser.add_argument("--resume", action="store_true", help="leave out what the folder already holds whole")
     parser.add_argument("--keep", action="append", default=[], type=Path, metavar="RAW", help="another run's raw.json")
     parser.add_argument("--render", action="store_true", help="only write the tables again")
     parser.add_argument("--dry", action="store_true", help="print the plan and try all imports")
@@ -83,35 +92,45 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def gathered(out: Path, keep: Sequence[Path], *, keep_own: bool) -> dict[str, Any]:
-    """Raw figures of earlier runs, those of this folder last, so that they win."""
-    raw: dict[str, Any] = {"steps": {}}
-    own = out / "raw.json"
-    for file in (*keep, *([own] if keep_own and own.exists() else [])):
-        raw["steps"] |= json.loads(file.read_text(encoding="utf-8"))["steps"]
-    return raw
+def run_on_all(
+    options: argparse.Namespace, problems: tuple[str, ...], gpus: Sequence[str], out: Path, steps: raws.Steps
+) -> None:
+    """Have every GPU run the script on its part of the problems, and put together what they found."""
+    arguments = ["--minutes", str(options.minutes), *(["--only", *options.only] if options.only else [])]
+    arguments += ["--search", options.search] if options.search else []
+    arguments += ["--resume"] if options.resume else []
+    hands = deal(problems, gpus, sorted(os.sched_getaffinity(0)))
+    for folder in play(hands, arguments, out):
+        if (folder / "raw.json").exists():
+            for name, parts in raws.read([folder / "raw.json"]).items():
+                for part in parts:
+                    raws.add(steps, name, part)
+        for file in folder.glob(WINNERS):
+            shutil.copy(file, out / file.name)
+    raws.write(out / "raw.json", steps)
 
 
-def run_all(stages: Sequence[Stage], problems: tuple[str, ...], ends: float, out: Path, raw: dict[str, Any]) -> None:
+def run_all(
+    stages: Sequence[Stage], wanted: dict[str, tuple[str, ...]], seconds: float, out: Path, steps: raws.Steps
+) -> None:
     """Run steps one after the other; what one leaves of its time, the next ones share."""
-    facts = machine()
+    facts, ends = machine(), time.time() + seconds
     with tempfile.TemporaryDirectory(prefix="kernels-") as folder, (out / "log.txt").open("ab") as log:
         scratch = Path(folder)
         for position, stage in enumerate(stages):
-            seconds = allotted(stages[position:], ends - time.time())
-            if seconds < LEAST_SECONDS:
-                step: dict[str, Any] = {**NOT_BEGUN, "result": {}}
+            given = allotted(stages[position:], ends - time.time())
+            if given < LEAST_SECONDS:
+                part: raws.Part = dict(NOT_BEGUN)
             else:
-                print(f"{stage.name}: at most {seconds:.0f} s", flush=True)
-                step = run_step(stage, problems, seconds, scratch, log)
-            step |= {"allotted_seconds": round(seconds, 1), "facts": facts, "problems": list(problems)}
-            step["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            # What was not begun costs nothing that is there from before.
-            raw["steps"][stage.name] = raw["steps"].get(stage.name, step) if step["status"] == "not begun" else step
-            print(f"{stage.name}: {step['status']} after {step['seconds']:.0f} s", flush=True)
+                print(f"{stage.name}: at most {given:.0f} s", flush=True)
+                part = run_step(stage, wanted[stage.name], given, scratch, log)
+            part |= {"allotted_seconds": round(given, 1), "facts": facts, "problems": list(wanted[stage.name])}
+            part["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            raws.add(steps, stage.name, part)
+            print(f"{stage.name}: {part['status']} after {part['seconds']:.0f} s", flush=True)
             keep_files(scratch, out)
-            write_json(out / "raw.json", raw)
-            write_results(out, raw)
+            raws.write(out / "raw.json", steps)
+            write_results(out, steps)
 
 
 def run_step(stage: Stage, problems: tuple[str, ...], seconds: float, scratch: Path, log: Any) -> dict[str, Any]:
@@ -133,7 +152,7 @@ def run_step(stage: Stage, problems: tuple[str, ...], seconds: float, scratch: P
     finally:
         end(process)
     left = scratch / f"{stage.name}.json"
-    result = json.loads(left.read_text(encoding="utf-8")) if left.exists() else {}
+    result: dict[str, Any] = json.loads(left.read_text(encoding="utf-8")) if left.exists() else {}
     log.flush()
     tail = Path(log.name).read_bytes()[begin:].decode("utf-8", errors="replace")[-TAIL_CHARACTERS:]
     whole = result.get("complete", False) and not result.get("failed") and not status
@@ -168,109 +187,8 @@ def keep_files(scratch: Path, out: Path) -> None:
     if whole.exists():
         whole.replace(scratch / "archive.db.copy")
         shutil.copy(scratch / "archive.db.copy", out / "archive.db")
-    for name in KEPT[1:]:
-        if (scratch / name).exists():
-            shutil.copy(scratch / name, out / name)
-
-
-def machine() -> dict[str, str]:
-    """What the figures were measured on."""
-    query = "name,driver_version,memory.total,clocks.max.sm,clocks.max.memory,power.limit"
-    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
-    except (OSError, subprocess.SubprocessError) as error:
-        told = [f"unknown ({type(error).__name__})"]
-    values = [value.strip() for value in (told[0] if told else "unknown").split(",")]
-    names = ("device", "driver", "memory", "highest SM clock", "highest memory clock", "power limit")
-    facts = dict(zip(names, values, strict=False)) | {"rows of nvidia-smi": str(len(told))}
-    facts |= {package: version_of(package) for package in ("torch", "triton", "numpy", "ray", "optuna")}
-    facts["python"] = platform.python_version()
-    facts["system"] = f"{platform.system()} {platform.release()}, {len(os.sched_getaffinity(0))} processors"
-    return facts
-
-
-def version_of(package: str) -> str:
-    """The installed version of a package."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON as a whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    draft.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    draft.replace(path)
-
-
-def sections(raw: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], Any]]:
-    """Name, step and section of everything that was begun, in the order of the steps."""
-    found = []
-    for stage in STAGES:
-        step = raw["steps"].get(stage.name)
-        if step is not None:
-            found.append((stage.name, step, section(stage.name, step["result"])))
-    return found
-
-
-def write_results(out: Path, raw: Mapping[str, Any]) -> None:
-    """Write all tables."""
-    drawn = sections(raw)
-    parts = ["# Kernels on a GPU: results"]
-    facts: dict[str, dict[str, str]] = {}
-    for name, step, _ in drawn:
-        key = json.dumps(step.get("facts", {}), sort_keys=True)
-        facts.setdefault(key, {"steps": "", **step.get("facts", {})})
-        facts[key]["steps"] = ", ".join(filter(None, [facts[key]["steps"], f"{name} ({step.get('date', '')})"]))
-    parts += [table(("<what", "<measured with"), told.items()) for told in facts.values()]
-    parts += ["## How to repeat", "```\n" + commands() + "\n```"]
-    targets = [target for _, _, found in drawn for target in found.targets]
-    if targets:
-        parts += ["## Targets", target_table(targets)]
-    steps = [(name, step["status"], step["seconds"], step.get("allotted_seconds")) for name, step, _ in drawn]
-    parts += ["## Steps", table(("<step", "<ended", "s", "s given"), steps)]
-    for _, step, found in drawn:
-        parts += [f"## {found.title}", found.text]
-        notes = step["result"].get("notes", [])
-        if notes:
-            parts.append("Not measured, or failed:\n\n" + "\n".join(f"- {' '.join(note.split())}" for note in notes))
-        if step["status"] != "whole":
-            parts.append(f"This step was {step['status']}.\n\n```\n{step['error'].replace('```', '')}\n```")
-    (out / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def commands() -> str:
-    """How to get these tables."""
-    return "\n".join(
-        [
-            "pip install 'evolve-adrs[kernels]'   # or the checkout on PYTHONPATH",
-            "python bench/kernels/run.py --minutes 12 --out DIR",
-            "python bench/kernels/run.py --minutes 9 --out DIR --only cheats search   # with more time for these",
-        ]
-    )
-
-
-def target_table(targets: Sequence[Target]) -> str:
-    """What was aimed at."""
-    return table(("<target", "<figure", "<"), [(one.text, one.figure, one.verdict) for one in targets])
-
-
-def summary(raw: Mapping[str, Any]) -> str:
-    """What a caller sees last: steps, targets, and the ends of the logs of steps that broke."""
-    drawn = sections(raw)
-    lines = ["", "== steps =="]
-    lines += [f"{name:9} {step['status']:10} {step['seconds']:6.1f} s" for name, step, _ in drawn]
-    lines.append("== targets ==")
-    for _, _, found in drawn:
-        lines += [f"{one.verdict.strip('*'):12} {one.text}: {one.figure}" for one in found.targets]
-    for name, step, _ in drawn:
-        notes = step["result"].get("notes", [])
-        lines += [f"{name}: {note}"[:300] for note in notes[:8]]
-        if step["status"] != "whole":
-            lines += [f"== {name} was {step['status']} ==", step["error"][-1200:]]
-    return "\n".join(lines)[-11_000:]
+    for file in scratch.glob(WINNERS):
+        shutil.copy(file, out / file.name)
 
 
 def dry(stages: Sequence[Stage], seconds: float, problems: tuple[str, ...]) -> int:

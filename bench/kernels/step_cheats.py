@@ -3,7 +3,8 @@
 The problems are audited side by side, each by a process with a GPU judge of its own. What is missed there is tried once
 more alone, because programs that share a GPU slow each other down, and only what is missed alone is called missed.
 
-    python step_cheats.py PROBLEM SCRATCH LABEL ENDS [CHEAT ...]     one process; no cheat named means the whole audit
+    python step_cheats.py PROBLEM SCRATCH LABEL ENDS BESIDE [CHEAT ...]     one of BESIDE processes; the whole audit if
+                                                                            no cheat is named
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Child:
 
 
 def run(job: Job) -> None:
-    """Both problems side by side, then the misses alone."""
+    """All problems side by side, then the misses alone."""
     job.result |= {"files": len(list(CHEATS.glob("*.py"))), "gpu_seconds": GPU_SECONDS, "problems": {}}
     until = job.ends - AGAIN_SHARE * job.left
     for name in job.problems:
@@ -90,7 +91,8 @@ def start(job: Job, problem: str, label: str, ends: float, names: Sequence[str])
     """Start a process; what it prints goes where the step's own lines go."""
     findings = job.scratch / f"findings-{problem}-{label}.jsonl"
     findings.write_text("", encoding="utf-8")
-    command = [sys.executable, str(Path(__file__)), problem, str(job.scratch), label, str(ends - LAST_SECONDS), *names]
+    command = [sys.executable, str(Path(__file__)), problem, str(job.scratch), label, str(ends - LAST_SECONDS)]
+    command += [str(1 if names else len(job.problems)), *names]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     return Child(problem=problem, process=process, findings=findings)
 
@@ -240,13 +242,13 @@ def order_all(problem: KernelProblem, bailiff: Bailiff, folders: dict[str, Path]
 
 def main(arguments: list[str]) -> None:
     """One process's audit."""
-    name, scratch, label, ends, *names = arguments
+    name, scratch, label, ends, beside, *names = arguments
     problem = kernel_problem(name)
     files = [file for file in sorted(CHEATS.glob("*.py")) if not names or file.stem in names]
     # Those that never end come last: should time be short, they are what is left out.
     files.sort(key=lambda file: "expect: timeout" in file.read_text(encoding="utf-8"))
     folders = {file.stem: folder_of(Path(scratch) / f"cheats-{name}-{label}" / file.stem, file) for file in files}
-    cpus = max(1, (len(os.sched_getaffinity(0)) - 2) // 2)
+    cpus = max(1, (len(os.sched_getaffinity(0)) - 2) // int(beside))
     pool = recording_pool(find_device(), cpus)
     bailiff = Bailiff(problem=problem, pool=pool, workloads=train_workloads(problem)[:WORKLOADS])
     with (Path(scratch) / f"findings-{name}-{label}.jsonl").open("a", encoding="utf-8") as file:

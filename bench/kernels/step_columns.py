@@ -1,4 +1,4 @@
-"""Both seeds and what a user would call instead, on every train shape, in one process and against the decent seed."""
+"""Both seeds and what a user would call instead, on train and hidden shapes, against the decent seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ground import (
     seed_recordings,
     timed_only,
     timing_row,
-    train_workloads,
+    workloads_of,
 )
 
 from evaluators.kernels.arena import KERNEL_PLAN
@@ -28,6 +28,7 @@ from evaluators.kernels.gpu.client import Column, Gpu
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.problem import KernelProblem
 from evaluators.kernels.task import KernelWorkload
+from evaluators.model import Split
 from evaluators.timing import Plan
 
 PLAN = Plan(fewest_rounds=16, most_rounds=64, most_seconds=0.5, half_width=0.01)
@@ -38,25 +39,30 @@ COLUMN_SECONDS = 90.0
 """For one column on one shape: `torch.compile` compiles within it."""
 
 FAILURES = 2
+SPLITS = (Split.TRAIN, Split.HIDDEN)
 PARTIAL = "does only part of the work"
 """After so many shapes in a row on which it fails, a column is asked for no more."""
 
 
 def run(job: Job) -> None:
     """Measure all that there is time for."""
-    recordings = seed_recordings(job)
-    job.result["problems"] = {}
-    for position, name in enumerate(job.problems):
-        ends = job.share(len(job.problems) - position)
-        attempt(job, name, partial(of_problem, job, name, recordings[name], ends))
+    job.result["problems"] = {name: {"shapes": [], "hidden": [], "rows": [], "absent": {}} for name in job.problems}
+    for place, split in enumerate(SPLITS):
+        recordings = seed_recordings(job, split)
+        until = job.share(len(SPLITS) - place)
+        for position, name in enumerate(job.problems):
+            left = max(0.0, until - time.time())
+            ends = time.time() + left / (len(job.problems) - position)
+            attempt(job, f"{name}, {split.value}", partial(of_problem, job, name, split, recordings[name], ends))
 
 
-def of_problem(job: Job, name: str, recordings: Mapping[str, Recording], ends: float) -> None:
+def of_problem(job: Job, name: str, split: Split, recordings: Mapping[str, Recording], ends: float) -> None:
     """Seeds first, then column by column."""
-    problem = kernel_problem(name)
-    workloads = timed_only(train_workloads(problem))
-    found: dict[str, Any] = {"shapes": [workload.name for workload in workloads], "rows": [], "absent": {}}
-    job.result["problems"][name] = found
+    problem, found = kernel_problem(name), job.result["problems"][name]
+    # A shape that both splits have is measured once.
+    workloads = [one for one in timed_only(workloads_of(problem, split)) if one.name not in found["shapes"]]
+    found["shapes"] += [workload.name for workload in workloads]
+    found["hidden"] += [workload.name for workload in workloads if split is Split.HIDDEN]
     gpu = Gpu(problem.origin, "generated")
     try:
         job.result["gpu"] = gpu_facts(gpu)
@@ -95,7 +101,7 @@ def columns(
     """What a user would compare with: the problem's columns, those that are here."""
     task = problem.task
     found["absent"].update(task.missing_columns())
-    for column in task.columns():
+    for column in [name for name in task.columns() if name not in found["absent"]]:
         failures, last = 0, ""
         for workload in reversed(workloads):  # the largest first: should time be short, it is what is asked for
             if time.time() > ends:

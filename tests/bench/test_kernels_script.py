@@ -112,9 +112,9 @@ def test_steps_are_chosen_by_name_and_run_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("name", "result", "met"),
     [
-        ("columns", columns_result(26.0, 39.0), [True]),
-        ("columns", columns_result(45.0, 60.0), [False]),  # over the time known before
-        ("columns", columns_result(26.0, 20.0), [False]),  # the library is quicker here
+        ("columns", columns_result(26.0, 39.0), [True, True]),
+        ("columns", columns_result(45.0, 60.0), [False, True]),  # over the time known before
+        ("columns", columns_result(26.0, 20.0), [False, False]),  # the library is quicker here
         ("spread", spread_result(25.0, [0.800, 0.801, 0.802]), [True, None]),
         ("spread", spread_result(25.0, [0.80, 0.82, 0.81]), [False, None]),
         ("spread", spread_result(5.0, [0.80, 0.82, 0.81]), [None, True]),
@@ -155,29 +155,89 @@ def test_tables_are_markdown_with_one_row_a_line() -> None:
 
 
 def make_raw(folder: Path, **results: dict[str, Any]) -> Path:
-    steps = {
-        name: {
-            "status": "whole",
-            "error": "",
-            "seconds": 12.0,
-            "allotted_seconds": 20.0,
-            "date": "2026-01-02 03:04 UTC",
-            "facts": {"device": "a GPU"},
-            "result": {"complete": True, **result},
-        }
-        for name, result in results.items()
-    }
+    steps = {name: [part(result)] for name, result in results.items()}
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "raw.json"
     file.write_text(json.dumps({"steps": steps}), encoding="utf-8")
     return file
 
 
+def part(result: dict[str, Any], status: str = "whole") -> dict[str, Any]:
+    return {
+        "status": status,
+        "error": "",
+        "seconds": 12.0,
+        "allotted_seconds": 20.0,
+        "date": "2026-01-02 03:04 UTC",
+        "facts": {"device": "a GPU"},
+        "problems": list(result.get("problems", ["topk_gating"])),
+        "result": {"complete": True, **result},
+    }
+
+
+def test_parts_of_a_step_come_together_by_problem() -> None:
+    raws = module("raws")
+    steps: dict[str, list[dict[str, Any]]] = {}
+    for names, value in ((("a", "b"), 1), (("b", "c"), 2)):
+        raws.add(steps, "search", part({"problems": dict.fromkeys(names, value), "notes": [str(value)]}))
+    assert [one["problems"] for one in steps["search"]] == [["a"], ["b", "c"]]
+    assert raws.together(steps["search"], ["c"])["problems"] == {"c": 2, "a": 1, "b": 2}
+    assert raws.together(steps["search"])["notes"] == ["1", "2"]
+    assert raws.missing(steps, "search", ("a", "d")) == ("d",)
+    raws.add(steps, "search", {**part({"problems": {"a": 0, "d": 0}}, "not begun"), "result": {}})
+    assert raws.together(steps["search"])["problems"] == {"a": 1, "b": 2, "c": 2}, "what was not begun costs nothing"
+    assert [one["problems"] for one in steps["search"]][-1] == ["d"]
+    raws.add(steps, "search", part({"problems": {"a": 3}}, "partial"))
+    assert raws.missing(steps, "search", ("a", "b")) == ("a",)
+
+
+def test_problems_and_processors_are_dealt_to_the_gpus() -> None:
+    deal = module("dealing").deal
+    hands = deal(("a", "b", "c"), ("0", "3"), range(7))
+    assert [(hand.gpu, hand.problems, hand.processors) for hand in hands] == [
+        ("0", ("a", "c"), (0, 1, 2)),
+        ("3", ("b",), (3, 4, 5)),
+    ]
+    assert len(deal(("a",), ("0", "1"), range(4))) == 1
+
+
+def test_every_gpu_runs_the_script_and_the_figures_come_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, dealing = module("run"), module("dealing")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, os, sys\n"
+        "out, names = (sys.argv[sys.argv.index(word) + 1] for word in ('--out', '--problems'))\n"
+        "raw = json.load(open(sys.argv[0] + '.json'))\n"
+        "for part in raw['steps']['honest']:\n"
+        "    found = part['result']['problems'].pop('topk_gating')\n"
+        "    part['result']['problems'] = {name: found for name in names.split(',')}\n"
+        "    part['problems'] = names.split(',')\n"
+        "    part['facts'] = {'device': 'GPU ' + os.environ['CUDA_VISIBLE_DEVICES']}\n"
+        "json.dump(raw, open(out + '/raw.json', 'w'))\n"
+        "open(out + '/winner_' + names + '.py', 'w').close()\n",
+        encoding="utf-8",
+    )
+    raw = make_raw(tmp_path / "made", honest=honest_result(200, 0))
+    raw.rename(tmp_path / "script.py.json")
+    monkeypatch.setattr(dealing, "SCRIPT", script)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    out = tmp_path / "out"
+    assert run.main(["--out", str(out), "--only", "honest", "--problems", "moe_align,moe_combine"]) == 0
+    told = (out / "results.md").read_text(encoding="utf-8")
+    assert "GPU 4" in told
+    assert "GPU 6" in told
+    assert (out / "winner_moe_align.py").exists()
+    assert "0 of 400" in capsys.readouterr().out
+
+
 def test_tables_of_two_runs_are_put_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = make_raw(tmp_path / "other", honest=honest_result(200, 1), spread=spread_result(25.0, [0.8, 0.9]))
     out = tmp_path / "out"
     make_raw(out, honest=honest_result(200, 0))
-    code = module("run").main(["--out", str(out), "--keep", str(other), "--render", "--only", "spread", "honest"])
+    asked = ["--problems", "topk_gating", "--only", "spread", "honest"]
+    code = module("run").main(["--out", str(out), "--keep", str(other), "--render", *asked])
     assert code == 0
     told = (out / "results.md").read_text(encoding="utf-8")
     assert "0 of 200" in told, "this folder's own figures win"
@@ -194,7 +254,7 @@ def test_a_resumed_run_does_only_what_is_not_whole(tmp_path: Path, monkeypatch: 
     run = module("run")
     make_raw(tmp_path, honest=honest_result(200, 0))
     raw = json.loads((tmp_path / "raw.json").read_text(encoding="utf-8"))
-    raw["steps"]["spread"] = {**raw["steps"]["honest"], "status": "broken", "error": "x", "result": {}}
+    raw["steps"]["spread"] = [{**part({}, "broken"), "error": "x", "result": {}}]
     (tmp_path / "raw.json").write_text(json.dumps(raw), encoding="utf-8")
     done = []
 
@@ -203,7 +263,9 @@ def test_a_resumed_run_does_only_what_is_not_whole(tmp_path: Path, monkeypatch: 
         return {"status": "whole", "error": "", "seconds": 1.0, "result": spread_result(25.0, [0.8, 0.8])}
 
     monkeypatch.setattr(run, "run_step", step)
-    assert run.main(["--out", str(tmp_path), "--resume", "--only", "honest", "spread"]) == 0
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    asked = ["--problems", "topk_gating", "--only", "honest", "spread"]
+    assert run.main(["--out", str(tmp_path), "--resume", *asked]) == 0
     assert done == ["spread"]
     assert json.loads((tmp_path / "raw.json").read_text(encoding="utf-8"))["steps"].keys() == {"honest", "spread"}
 
