@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evaluators.kernels.kernelbench import judging, laws, lint, spoils
+from evaluators.kernels.kernelbench.columns import columns
 from evaluators.kernels.kernelbench.judging import LEAST_ROW, Right
 from evaluators.kernels.kernelbench.laws import OWN, Weight
 from evaluators.kernels.kernelbench.loading import File, weights_in
@@ -146,12 +147,12 @@ class KernelBenchTask:
         return Traffic(read_bytes=read, written_bytes=written, flops=flops, rate="bf16")
 
     def columns(self) -> Mapping[str, Callable[[Case, Tensors], Sequence[Tensor]]]:
-        """The file's own operators one after the other: what ``Model`` takes in eager PyTorch, without TF32."""
-        return {"eager": lambda case, contents: _trace(case).run(contents)}
+        """The file's own operators: what ``Model`` takes in PyTorch, see `columns`."""
+        return columns(_trace)
 
     def missing_columns(self) -> Mapping[str, str]:
-        """Columns that cannot be had, each with the reason."""
-        return {"compiled": "Model itself never runs beside the judge; its operators are replayed one by one"}
+        """Columns that cannot be had: none, since both are PyTorch's own."""
+        return {}
 
     def audit_case(self, seed: int) -> Case:
         """A small case by the file's own law."""

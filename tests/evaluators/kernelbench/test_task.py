@@ -11,6 +11,7 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 from evaluators.kernels.interpreting import shrunk  # noqa: E402 - torch may be missing
+from evaluators.kernels.kernelbench.columns import graph_of  # noqa: E402
 from evaluators.kernels.kernelbench.task import KernelBenchTask, TracedCase  # noqa: E402
 from evaluators.kernels.task import Case, Fault  # noqa: E402
 from evaluators.model import Split  # noqa: E402
@@ -187,6 +188,19 @@ def test_every_check_stands_alone_against_something(name: str, task_of: Read) ->
         assert fault is not None, check
         assert fault.check == check, fault
         assert task.fault(case, contents, truth, outputs, frozenset({check})) is None
+
+
+@each_file
+def test_what_is_compiled_is_what_is_judged(name: str, task_of: Read) -> None:
+    task = task_of(name)
+    case = task.audit_case(0)
+    contents = task.contents(case, 0, "cpu")
+    graph = graph_of(case.trace, contents)
+    assert judge(task, case, list(graph(*(contents[name] for name in case.trace.tensors)))) is None
+    moved = {key: value * 2 if value.is_floating_point() else value for key, value in contents.items()}
+    again = graph(*(moved[name] for name in case.trace.tensors))
+    for got, right in zip(again, case.trace.run(moved), strict=True):
+        assert torch.equal(got, right), "no number of the first contents is kept in the graph"
 
 
 def test_small_outputs_have_no_absolute_tolerance(task_of: Read) -> None:
