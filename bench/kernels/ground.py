@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -101,8 +102,9 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"[:400]
 
 
+@cache
 def kernel_problem(name: str) -> KernelProblem:
-    """A kernel problem by its name."""
+    """A kernel problem by its name, or a KernelBench file, which takes seconds to read."""
     return cast(KernelProblem, load_problem(name))
 
 
@@ -209,8 +211,9 @@ def recording_pool(device: Device, processes: int) -> ProcessPoolExecutor:
 
 
 def seed_recordings(job: Job, split: Split = Split.TRAIN) -> dict[str, dict[str, Recording]]:
-    """Recordings of both seeds on all shapes and of the empty program, by problem; kept for the next steps."""
-    kept = job.scratch / f"recordings-{split.value}-{'-'.join(job.problems)}.pickle"
+    """Recordings of all seeds on all shapes and of the empty program, by problem; kept for the next steps."""
+    key = hashlib.sha256(",".join(job.problems).encode()).hexdigest()[:16]
+    kept = job.scratch / f"recordings-{split.value}-{key}.pickle"
     if kept.exists():
         return cast(dict[str, dict[str, Recording]], pickle.loads(kept.read_bytes()))
     started = time.time()
@@ -222,9 +225,9 @@ def seed_recordings(job: Job, split: Split = Split.TRAIN) -> dict[str, dict[str,
         for name in job.problems:
             problem = kernel_problem(name)
             calls = tuple(workload.timed.call for workload in workloads_of(problem, split))
-            for seed in ("decent", "naive"):
-                wish = Wish(key=seed, source=source_of(problem, seed), entry=problem.declaration.entry, calls=calls)
-                wanted[name, seed] = pool.submit(record, wish)
+            for seed in problem.seeds:
+                wish = Wish(key=seed.name, source=seed.source, entry=problem.declaration.entry, calls=calls)
+                wanted[name, seed.name] = pool.submit(record, wish)
         for (name, seed), future in wanted.items():
             found.setdefault(name, {})[seed] = future.result()
         for name in job.problems:
@@ -240,13 +243,18 @@ def seed_bytes(*parts: object) -> bytes:
 
 
 def request(
-    workload: KernelWorkload, recordings: Mapping[str, Recording], candidate: str, plan: Plan, seed: bytes
+    workload: KernelWorkload,
+    recordings: Mapping[str, Recording],
+    candidate: str,
+    plan: Plan,
+    seed: bytes,
+    baseline: str = "decent",
 ) -> Request:
-    """A request that compares a seed with the decent one."""
+    """A request that compares a seed with the one that is score 0."""
     return Request(
         workload=workload,
         candidate=recordings[candidate],
-        baseline=recordings["decent"],
+        baseline=recordings[baseline],
         empty=recordings["empty"],
         seed=seed,
         plan=plan,
