@@ -199,6 +199,11 @@ def make_arena(terms: Terms, device: str = "auto") -> Arena:
     Raises:
         EvaluatorError: it cannot be had here.
     """
+    if terms.problem.declaration.claim:
+        # Imported here: it reads YAML, which nobody else does.
+        from evaluators.foreign.arena import foreign_arena  # noqa: PLC0415
+
+        return foreign_arena(terms)
     if not terms.problem.declaration.kernel:
         return SandboxArena(terms)
     # Imported here: torch and triton need not be installed where no kernel is judged.

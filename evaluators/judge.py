@@ -133,8 +133,9 @@ class Judge:
                 return guest
 
             # By definition the baseline is as fast as itself; how far that holds is measured where it is needed.
-            timed = self._problem.declaration.timed
-            baseline = (0.0,) if timed else self._play_baseline(workload)[0].series
+            # Nor does what a task claims need one.
+            facts = self._problem.declaration
+            baseline = (0.0,) if facts.timed or facts.claim else self._play_baseline(workload)[0].series
             reference = self._problem.reference_objective(workload, open_seed)
         # A reference that is read off the baseline's own time has timed it against itself, which `_floor` would repeat.
         timings = [timing for guest in baselines for timing in guest.timings]
@@ -228,8 +229,10 @@ class Judge:
         )
 
     def _means(self, results: Sequence[WorkloadResult]) -> dict[str, float]:
-        """Each metric's mean over the workloads, for those metrics that could be measured."""
+        """Each metric's mean over the workloads, for those metrics that could be measured; a task may report others."""
         names = [metric.name for metric in self._problem.declaration.metrics]
+        if self._problem.declaration.claim and results:
+            names += sorted(results[0].metrics.keys() - set(names))
         known = [name for name in names if results and all(name in result.metrics for result in results)]
         return {name: sum(result.metrics[name] for result in results) / len(results) for name in known}
 

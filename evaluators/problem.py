@@ -174,6 +174,8 @@ class Declaration:
         template: a program whose text must stay as it is outside the regions that it marks; see `evaluators.region`.
         best_known: the best result that is known, by whom and on what, such as ``"20.8, hand-written, hidden split"``.
         cost: seconds of one evaluation on one core and of one on hidden workloads, measured, in words.
+        claim: what a score is that a task's own evaluator reports and no judge of ours has checked, in words; 0 points
+            then are its 0, whatever the baseline does. Empty where our judge measures.
     """
 
     name: str
@@ -199,6 +201,7 @@ class Declaration:
     template: str | None = None
     best_known: str = ""
     cost: str = ""
+    claim: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a template that marks no region, or whose markers do not pair up."""

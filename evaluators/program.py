@@ -63,8 +63,8 @@ def global_references(statement: ast.stmt) -> Iterator[ast.Name]:
 def live_statements(tree: ast.Module, entry: str | None) -> list[ast.stmt]:
     """Leave out what the entry never reaches: functions, classes, imports, plain constants; and docstrings.
 
-    Statements that could have an effect when the module is loaded stay. Without an entry every definition
-    counts as reached.
+    Statements that could have an effect when the module is loaded stay. Without an entry (None or empty) every
+    definition counts as reached.
     """
     return [statement for statement, _ in _live(tree, entry)]
 
@@ -79,7 +79,7 @@ def _live(tree: ast.Module, entry: str | None) -> list[tuple[ast.stmt, list[Site
         names = top_level_bindings(statement)
         for name in names:
             binders.setdefault(name, []).append(index)
-        is_root = entry in names or (entry is None and isinstance(statement, Definition))
+        is_root = entry in names or (not entry and isinstance(statement, Definition))
         if is_root or not _is_droppable(statement):
             queue.append(index)
     live: dict[int, list[Site]] = {}
@@ -123,7 +123,7 @@ def _canonical_statements(tree: ast.Module, entry: str | None) -> list[str]:
     counts = Counter(name for statement in live for name in top_level_bindings(statement))
     unique = {name for name, count in counts.items() if count == 1}
     renames = _import_names(live, unique)
-    if entry is not None:
+    if entry:
         renames |= _helper_names(live, sites, entry, unique)
     keywords = {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
     definitions: list[str] = []
@@ -132,7 +132,7 @@ def _canonical_statements(tree: ast.Module, entry: str | None) -> list[str]:
         if isinstance(statement, ast.Import | ast.ImportFrom) and imported_names(statement).keys() <= renames.keys():
             continue
         pinned = set(keywords)
-        if isinstance(statement, Function) and entry in (None, statement.name):
+        if isinstance(statement, Function) and (not entry or entry == statement.name):
             pinned.update(argument.arg for argument in parameters_of(statement.args))
         _rename(sites[id(statement)], renames, pinned)
         (definitions if isinstance(statement, Definition) else others).append(_write(statement))

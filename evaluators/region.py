@@ -88,6 +88,14 @@ def _frozen_statements(text: str) -> list[str] | None:
         tree = parse_program(text)
     except ProgramError:
         return None
+    frozen = frozen_lines(text)
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno in frozen]
+    statements.sort(key=lambda node: (node.lineno, node.col_offset))
+    return [_head(node) for node in statements]
+
+
+def frozen_lines(text: str) -> set[int]:
+    """Numbers of the lines outside the regions, from 1 on; all where none is marked."""
     inside = False
     frozen = set()
     for number, line in enumerate(text.split("\n"), start=1):
@@ -95,9 +103,7 @@ def _frozen_statements(text: str) -> list[str] | None:
         inside = marker[1] == "START" if marker else inside
         if not inside:
             frozen.add(number)
-    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno in frozen]
-    statements.sort(key=lambda node: (node.lineno, node.col_offset))
-    return [_head(node) for node in statements]
+    return frozen
 
 
 def _head(statement: ast.stmt) -> str:

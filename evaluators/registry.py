@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import cast
 
+from evaluators.foreign.claim import PREFIX as OPENEVOLVE
 from evaluators.problem import Problem, ProblemError
 
 BUILT_IN = {
@@ -37,7 +38,8 @@ def load_problem(name: str, workload: str = "generated") -> Problem:
 
     Args:
         name: a built-in name, or the path of a Python file (or of a folder with a ``problem.py``) that
-            defines ``make_problem(workload: str) -> Problem``, or ``kernelbench:`` and the path of a KernelBench file.
+            defines ``make_problem(workload: str) -> Problem``, or ``kernelbench:`` and the path of a KernelBench
+            file, or ``openevolve:`` and the path of a folder in OpenEvolve's form.
         workload: which workloads to measure on: ``generated`` or a trace file.
 
     Raises:
@@ -48,6 +50,11 @@ def load_problem(name: str, workload: str = "generated") -> Problem:
         from evaluators.kernels.kernelbench.problem import load_kernelbench  # noqa: PLC0415
 
         return load_kernelbench(name, workload)
+    if OPENEVOLVE in name:
+        # Imported here: it reads YAML.
+        from evaluators.foreign.problem import load_foreign  # noqa: PLC0415
+
+        return load_foreign(name, workload)
     if os.sep in name or name.endswith(".py"):
         return _load_file(Path(name), workload)
     if name not in BUILT_IN:
@@ -59,6 +66,17 @@ def load_problem(name: str, workload: str = "generated") -> Problem:
         )
     module = importlib.import_module(BUILT_IN[name])
     return cast(Problem, module.make_problem(workload))
+
+
+def settled_name(name: str) -> str:
+    """The name of a problem that means the same in every folder: paths are resolved, behind a prefix too."""
+    if name in BUILT_IN:
+        return name
+    for prefix in (KERNELBENCH, OPENEVOLVE):
+        before, found, path = name.rpartition(prefix)
+        if found:
+            return prefix + str((Path(before) / path).resolve())
+    return str(Path(name).resolve())
 
 
 def _load_file(path: Path, workload: str) -> Problem:

@@ -32,6 +32,9 @@ FORBIDDEN_NAMES = frozenset(
 MACHINE_CODE = frozenset({"ctypes", "ctypeslib", "f2py"})
 """Doors of numpy to machine code of one's own: no fault of the judge's, but not what an exported policy should need."""
 
+ANYTHING = "*"
+"""Among the allowed imports: entry, imports and names are the task's own business."""
+
 _PLAIN_DUNDERS = frozenset({"__init__", "__name__"})
 
 
@@ -51,7 +54,8 @@ def screen(
         source: the program.
         entry: name of the function that it must define at top level.
         parameters: names that the entry must take, in order; it may take more if those have defaults.
-        allowed_imports: packages (or dotted modules) that it may import; what lies below them is allowed too.
+        allowed_imports: packages (or dotted modules) that it may import; what lies below them is allowed too. With
+            `ANYTHING` among them entry and names are not looked at either.
         template: a program that it must equal outside the regions that this marks, or None.
         max_bytes: largest size of the text in UTF-8.
         max_depth: deepest nesting of its syntax tree.
@@ -72,9 +76,14 @@ def screen(
         _check_integers(tree)
         or (change_outside(source, template) if template is not None else None)
         or _check_depth(tree, max_depth)
-        or _check_entry(tree, entry, parameters)
-        or next(_objections(tree, allowed_imports), None)
+        or (None if ANYTHING in allowed_imports else _check_interface(tree, entry, parameters, allowed_imports))
     )
+
+
+def _check_interface(
+    tree: ast.Module, entry: str, parameters: Sequence[str], allowed_imports: Collection[str]
+) -> str | None:
+    return _check_entry(tree, entry, parameters) or next(_objections(tree, allowed_imports), None)
 
 
 def screen_by(facts: Declaration, source: str) -> str | None:

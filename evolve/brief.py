@@ -25,6 +25,7 @@ class Task:
         objective: what is measured, its unit and direction.
         metrics: what else is measured.
         template: the program whose text must stay outside the regions that it marks; None where all may change.
+        claim: what a score is that a task's own evaluator reports; empty where our judge measures.
     """
 
     problem: str
@@ -38,6 +39,7 @@ class Task:
     objective: Metric
     metrics: tuple[Metric, ...]
     template: str | None = None
+    claim: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class Portrait:
         lead: paired lead in points over the best unmodified seed on shared train workloads; None for that seed.
         workloads: its score by kind of workload on its latest train block, worst first.
         metrics: the problem's metrics by name on that block.
+        told: what a task's own evaluator said of it; data, never instructions. Empty where our judge measures.
     """
 
     number: int
@@ -82,6 +85,7 @@ class Portrait:
     lead: Estimate | None = None
     workloads: tuple[WorkloadScore, ...] = ()
     metrics: Mapping[str, float] | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from evaluators.foreign.claim import is_claimed
 from evaluators.model import Evaluation, Split
 from evaluators.problem import Problem
 from evolve.brief import Brief, Portrait, Task, WorkloadScore
@@ -70,6 +71,7 @@ def make_task(problem: Problem) -> Task:
         objective=facts.objective,
         metrics=facts.metrics,
         template=facts.template,
+        claim=facts.claim,
     )
 
 
@@ -98,6 +100,7 @@ def _portrait(record: Record | None, yardstick: Record | None, tops: Tops, told:
             for kind, share in sorted(_by_kind(latest).items(), key=lambda item: (item[1], item[0]))
         ),
         metrics=latest.metrics,
+        told=latest.log if is_claimed(latest) else "",
     )
 
 

@@ -18,7 +18,7 @@ from db.records import NewRun, Purpose, RunRecord, RunStatus
 from evaluators.host import require_kernel_libraries, usable_cpus, visible_gpus
 from evaluators.problem import Problem, ProblemError
 from evaluators.program import normalised_digest
-from evaluators.registry import load_problem
+from evaluators.registry import load_problem, settled_name
 from evaluators.screen import screen_by
 from evaluators.seeding import SECRET_BYTES, draw_secret
 from evaluators.serial import SerialPool
@@ -164,12 +164,10 @@ def new_run(archive: Archive, problem_name: str, config: Config) -> RunRecord:
         settings["time"] = config.budget.seconds
     if settings["workload"] not in NAMED and Path(settings["workload"]).exists():
         settings["workload"] = str(Path(settings["workload"]).resolve())
-    settings["problem"] = (
-        problem_name if problem_name == problem.declaration.name else str(Path(problem_name).resolve())
-    )
+    settings["problem"] = settled_name(problem_name)
     return archive.create_run(
         NewRun(
-            name=name or f"{problem.declaration.name}-{stamp}",
+            name=name or f"{problem.declaration.name.replace(':', '-')}-{stamp}",
             problem=problem.declaration.name,
             digest=problem.digest,
             config=settings,

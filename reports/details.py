@@ -10,13 +10,14 @@ from rich.text import Text
 
 from db.archive import Archive
 from db.records import CandidateRecord, EvaluationRecord, RunRecord, Standing
+from evaluators.foreign.claim import is_claim, reported_by
 from evaluators.model import Metric, Split
 from reports.difference import unified
 from reports.evaluation import estimate_json, evaluation_json, evaluation_view, headline
 from reports.formats import Column, Format, Listing, Row, render
 from reports.leaderboard import SCORE_FIELDS, made, score_cell
 from reports.passage import passage, passage_json, passage_text
-from reports.text import MISSING, ReportError, duration, estimate_text, one_line, tag, visible
+from reports.text import MISSING, ReportError, claim_note, duration, estimate_text, one_line, tag, visible
 
 Evaluations = Sequence[EvaluationRecord]
 
@@ -27,8 +28,13 @@ def candidate_json(
     children: Sequence[int],
     evaluations: Evaluations,
     metrics: Sequence[Metric],
+    *,
+    claimed: bool = False,
 ) -> dict[str, object]:
-    """A candidate in full: how it was made, its scores by split, every evaluation, its source."""
+    """A candidate in full: how it was made, its scores by split, every evaluation, its source.
+
+    ``claimed`` says that the scores are what a task's own evaluator reports.
+    """
     return {
         "number": candidate.number,
         "proposer": candidate.proposer,
@@ -39,6 +45,7 @@ def candidate_json(
         "created": candidate.created,
         "digest": candidate.digest,
         "outcome": standing.outcome,
+        "reported_by": reported_by(claimed=claimed),
         "scores": {split.value: estimate_json(standing.estimates.get(split)) for split in Split},
         "way": passage_json(passage(standing, evaluations)),
         "evaluations": [
@@ -58,6 +65,7 @@ def show_json(archive: Archive, run: RunRecord, number: int, metrics: Sequence[M
         archive.children(run.id, number),
         archive.evaluations(run.id, number),
         metrics,
+        claimed=is_claim(run.problem),
     )
 
 
@@ -85,7 +93,7 @@ def _facts(run: RunRecord, candidate: CandidateRecord, standing: Standing, child
         f"{tag(candidate.number)}{best} · {made(candidate.proposer, candidate.operator)}"
         f" · by {one_line(candidate.proposer)}",
         f"run {one_line(run.name)}, problem {run.problem}, made {candidate.created:%Y-%m-%d %H:%M}",
-        f"scores (points ± 95 %): {', '.join(scores) or 'none'}",
+        f"scores (points ± 95 %{claim_note(run.problem)}): {', '.join(scores) or 'none'}",
         f"parents: {_numbers(candidate.parents)}",
         f"children: {_numbers(children)}",
     ]
@@ -170,6 +178,7 @@ def runs_rows(runs: Sequence[RunRecord], best: Mapping[int, Standing]) -> list[R
             "unusable": run.unusable,
             "best": run.best,
             "best_split": run.best_split,
+            "reported_by": reported_by(claimed=is_claim(run.problem)),
             "score": _best_score(run, best.get(run.id)),
             "elapsed_seconds": run.elapsed_seconds,
             "created": run.created,
@@ -205,8 +214,17 @@ RUNS_COLUMNS = (
 )
 
 
+REPORTED_BY = Column(title="score by", path=("reported_by",), numeric=False)
+"""Never left out, but where all scores are our judge's."""
+
+
 def runs_listing(archive: Archive, fmt: Format | str = Format.TABLE) -> Listing | str:
     """Every run in the archive, the newest first."""
     runs = archive.runs()
     best = {run.id: archive.standing(run.id, run.best) for run in runs if run.best is not None}
-    return render(runs_rows(runs, best), RUNS_COLUMNS, fmt, empty="no runs yet: start one with evolve run PROBLEM")
+    columns = (
+        (*RUNS_COLUMNS[:5], REPORTED_BY, *RUNS_COLUMNS[5:])
+        if any(is_claim(run.problem) for run in runs)
+        else RUNS_COLUMNS
+    )
+    return render(runs_rows(runs, best), columns, fmt, empty="no runs yet: start one with evolve run PROBLEM")

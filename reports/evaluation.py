@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from evaluators.foreign.claim import CLAIM, is_claimed, reported_by
 from evaluators.model import Evaluation, Metric, Outcome, WorkloadResult
 from evaluators.statistics import Estimate
 from reports.formats import Column, Listing
@@ -44,10 +45,14 @@ def evaluation_json(evaluation: Evaluation, metrics: Sequence[Metric]) -> dict[s
     """An evaluation in the schema that every JSON output shares.
 
     Scores are in points (0 = baseline, 100 = reference); ``low`` and ``high`` bound the two-sided 95 %
-    interval; all are null unless the outcome is ok. Objectives are in the problem's natural unit.
+    interval; all are null unless the outcome is ok. Objectives are in the problem's natural unit. ``reported_by`` is
+    ``judge``, or ``task`` where the score is what a task's own evaluator claims: points then are 100 times that, and
+    there is no baseline, reference or ceiling.
     """
+    claimed = is_claimed(evaluation)
     return {
         "problem": evaluation.problem,
+        "reported_by": reported_by(claimed=claimed),
         "split": evaluation.split.value,
         "outcome": evaluation.outcome.value,
         "reason": one_line(evaluation.reason, limit=1000),
@@ -57,7 +62,7 @@ def evaluation_json(evaluation: Evaluation, metrics: Sequence[Metric]) -> dict[s
         "low": evaluation.low,
         "high": evaluation.high,
         "metrics": metrics_json(evaluation.metrics, metrics),
-        "workloads": [_workload_json(result, metrics) for result in evaluation.workloads],
+        "workloads": [_workload_json(result, metrics, claimed=claimed) for result in evaluation.workloads],
         "seconds": evaluation.seconds,
         "host": dict(evaluation.host),
         "digest": evaluation.digest,
@@ -65,14 +70,14 @@ def evaluation_json(evaluation: Evaluation, metrics: Sequence[Metric]) -> dict[s
     }
 
 
-def _workload_json(result: WorkloadResult, metrics: Sequence[Metric]) -> dict[str, object]:
+def _workload_json(result: WorkloadResult, metrics: Sequence[Metric], *, claimed: bool = False) -> dict[str, object]:
     return {
         "name": result.name,
         "stratum": result.stratum,
         "objective": result.objective,
-        "baseline": result.baseline,
-        "reference": result.reference,
-        "ceiling": result.ceiling,
+        "baseline": None if claimed else result.baseline,
+        "reference": None if claimed else result.reference,
+        "ceiling": None if claimed else result.ceiling,
         "share": result.share,
         "stderr": result.stderr,
         "metrics": metrics_json(result.metrics, metrics),
@@ -84,15 +89,18 @@ def headline(evaluation: Evaluation) -> str:
     place = f"{evaluation.split.value} block {evaluation.block}, {duration(evaluation.seconds)}"
     if evaluation.outcome is not Outcome.OK:
         return f"{evaluation.outcome.value} ({place}): {one_line(evaluation.reason)}"
-    score = with_interval(evaluation.score, evaluation.low, evaluation.high)
+    score = with_interval(evaluation.score, evaluation.low, evaluation.high, evaluation.n)
+    if is_claimed(evaluation):
+        return f"ok: {score} points, {CLAIM} (n = {evaluation.n}; {place})"
     span = f"95 % interval {points(evaluation.low)} to {points(evaluation.high)}"
     return f"ok: {score} points ({span}, n = {evaluation.n}; {place})"
 
 
 def metrics_line(values: Mapping[str, float], metrics: Sequence[Metric]) -> str:
-    """The declared metrics with their units on one line."""
-    declared = [metric for metric in metrics if metric.name in values]
-    return " · ".join(f"{metric.name} {quantity(values[metric.name], metric.unit)}" for metric in declared)
+    """The declared metrics with their units on one line; then those that a task reports of its own accord."""
+    units = {metric.name: metric.unit for metric in metrics}
+    ordered = [*(name for name in units if name in values), *(name for name in values if name not in units)]
+    return " · ".join(f"{one_line(name, 80)} {quantity(values[name], units.get(name, ''))}" for name in ordered)
 
 
 def workloads_listing(evaluation: Evaluation, metrics: Sequence[Metric]) -> Listing:
@@ -109,6 +117,8 @@ def workloads_listing(evaluation: Evaluation, metrics: Sequence[Metric]) -> List
         Column(title="ceiling", path=("ceiling",), priority=2),
     ]
     columns = [Column(title="workload", path=("name",), numeric=False)]
+    if is_claimed(evaluation):
+        scores = scores[:1]  # the task has no baseline, reference or ceiling of ours
     columns += [] if evaluation.outcome is Outcome.CORRECT else scores  # nothing was timed, and 0 is no figure
     columns += [
         Column(title=metric_title(metric), path=("metrics", metric.name, "value"), unit=metric.unit, priority=3)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from db.archive import Archive
 from db.records import CandidateRecord, EvaluationRecord, RunRecord, Standing
+from evaluators.foreign.claim import is_claim, reported_by
 from evaluators.model import Metric, Split
 from reports.details import candidate_json
 from reports.evaluation import estimate_json, metrics_json, metrics_line
@@ -148,7 +149,10 @@ def _scores_line(standing: Standing) -> str:
 def provenance(origin: _Origin, package: Package) -> dict[str, object]:
     """Where the program comes from, for programs. The run's secret is not in the record, and so not here."""
     run, candidate = origin.run, origin.candidate
-    detail = candidate_json(origin.standing, candidate, origin.children, origin.evaluations, package.metrics)
+    claimed = is_claim(run.problem)
+    detail = candidate_json(
+        origin.standing, candidate, origin.children, origin.evaluations, package.metrics, claimed=claimed
+    )
     apart = {"source", "children", "scores", "evaluations"}
     hosts = [record.evaluation.host for record in origin.evaluations if record.evaluation is not None]
     seeds = [
@@ -169,12 +173,13 @@ def provenance(origin: _Origin, package: Package) -> dict[str, object]:
         },
         "candidate": {key: value for key, value in detail.items() if key not in apart},
         "scale": package.scale,
+        "reported_by": reported_by(claimed=claimed),
         "scores": {split.value: estimate_json(origin.standing.estimates.get(split)) for split in Split},
         "interval": "low and high bound the two-sided 95 % interval",
         "metrics": metrics_json(origin.standing.metrics, package.metrics),
         "evaluations": detail["evaluations"],
         "seeds": list(dict.fromkeys(seeds)),
-        "lineage": lineage_json(origin.line),
+        "lineage": lineage_json(origin.line, claimed=claimed),
         "host": dict(hosts[-1]) if hosts else {},
         "module": f"{package.name}.py",
         "entry": package.entry,

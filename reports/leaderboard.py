@@ -9,6 +9,7 @@ from rich.text import Text
 
 from db.archive import Archive
 from db.records import Purpose, RunRecord, Standing
+from evaluators.foreign.claim import MARK, is_claim, reported_by
 from evaluators.model import Metric, Outcome, Split
 from reports.evaluation import estimate_json, metric_title, metrics_json
 from reports.formats import Column, Format, Row, render
@@ -67,6 +68,15 @@ def hidden_measurements(archive: Archive, run_id: int, standings: Sequence[Stand
     }
 
 
+def marks(standing: Standing, run: RunRecord) -> list[str]:
+    """What stands beside a candidate in every listing: whether it is the best, a seed, or its score a task's claim."""
+    return [
+        *(["best"] if standing.number == run.best else []),
+        *([SEED] if is_seed(standing) else []),
+        *([MARK] if is_claim(run.problem) else []),
+    ]
+
+
 def passages(archive: Archive, run_id: int, standings: Sequence[Standing]) -> dict[int, Passage]:
     """The way of the score of everyone here who was measured again after the first score, by number."""
     return {
@@ -96,10 +106,8 @@ def rows(
         {
             "rank": rank if Split.TRAIN in standing.estimates else None,
             "number": standing.number,
-            "marks": [
-                *(["best"] if standing.number == run.best else []),
-                *([SEED] if is_seed(standing) else []),
-            ],
+            "marks": marks(standing, run),
+            "reported_by": reported_by(claimed=is_claim(run.problem)),
             "made": made(standing.proposer, standing.operator),
             "proposer": standing.proposer,
             "operator": standing.operator,
@@ -212,7 +220,7 @@ def score_cell(value: object) -> str:
     """A score of the JSON schema for a reader, ``61.3 ± 0.8``."""
     if not isinstance(value, Mapping):
         return MISSING
-    return with_interval(value["score"], value["low"], value["high"])
+    return with_interval(value["score"], value["low"], value["high"], value.get("n"))
 
 
 def _low(value: object) -> str:

@@ -9,10 +9,11 @@ from rich.text import Text
 
 from db.archive import Archive
 from db.records import RunRecord, Standing
+from evaluators.foreign.claim import reported_by
 from evaluators.model import Split
 from reports.evaluation import estimate_json
 from reports.leaderboard import made
-from reports.text import estimate_text, one_line, tag
+from reports.text import claim_note, estimate_text, one_line, tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,8 @@ def lineage(archive: Archive, run: RunRecord, number: int, limit: int | None = N
     return steps
 
 
-def lineage_json(steps: list[Step]) -> list[dict[str, object]]:
-    """The line for programs, the candidate first."""
+def lineage_json(steps: list[Step], *, claimed: bool = False) -> list[dict[str, object]]:
+    """The line for programs, the candidate first; ``claimed`` as in `reports.details.candidate_json`."""
     return [
         {
             "number": step.standing.number,
@@ -52,18 +53,25 @@ def lineage_json(steps: list[Step]) -> list[dict[str, object]]:
             "parents": list(step.standing.parents),
             "note": step.standing.note,
             "outcome": step.standing.outcome,
+            "reported_by": reported_by(claimed=claimed),
             "scores": {split.value: estimate_json(step.standing.estimates.get(split)) for split in Split},
         }
         for step in steps
     ]
 
 
-def lineage_view(steps: list[Step], split: Split = Split.TRAIN) -> RenderableType:
+def lineage_view(steps: list[Step], split: Split = Split.TRAIN, problem: str = "") -> RenderableType:
     """The line as a tree: the candidate on top, its seed at the foot, other parents as side branches.
 
-    The trunk keeps its indentation, so that a line of hundreds of steps fits any terminal.
+    The trunk keeps its indentation, so that a line of hundreds of steps fits any terminal. The problem's name says
+    whether scores are a task's claim.
     """
-    text = Text(f"scores on {split.value} (points ± 95 %)\n", style="bold", no_wrap=True, overflow="ellipsis")
+    text = Text(
+        f"scores on {split.value} (points ± 95 %{claim_note(problem)})\n",
+        style="bold",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
     for index, step in enumerate(steps):
         last = index == len(steps) - 1
         trunk = " " if last else "│"

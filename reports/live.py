@@ -12,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from db.records import ArmRecord, RunRecord, Standing
+from evaluators.foreign.claim import is_claim
 from evaluators.model import Split
 from evaluators.statistics import Estimate
 from reports.arms import WithArms, spared_text
 from reports.formats import Column, Listing, Row
 from reports.leaderboard import made, outcome_words, repeats, tally
 from reports.lineage import Step
-from reports.text import count, duration, estimate_text, one_line, points, signed, tag
+from reports.text import claim_note, count, duration, estimate_text, one_line, points, signed, tag
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _TOP = 5
@@ -177,7 +178,8 @@ def _best(run: RunRecord, best: Standing | None, seed: Standing | None) -> list[
     estimate = best.estimates.get(split) if best is not None else None
     if best is None or estimate is None:
         return [Text("best: none yet", style="bold")]
-    line = f"best {tag(best.number)}  {estimate_text(estimate)} points (95 %, {split.value}, n = {estimate.n})"
+    facts = f"95 %, {split.value}, n = {estimate.n}{claim_note(run.problem)}"
+    line = f"best {tag(best.number)}  {estimate_text(estimate)} points ({facts})"
     common = [shared for shared in (split, Split.TRAIN) if seed and shared in seed.estimates.keys() & best.estimates]
     if seed is not None and common and seed.number != best.number:
         lead = signed(best.estimates[common[0]].mean - seed.estimates[common[0]].mean)
@@ -187,7 +189,11 @@ def _best(run: RunRecord, best: Standing | None, seed: Standing | None) -> list[
     by = Text(f"by {made(best.proposer, best.operator)}", no_wrap=True, overflow="ellipsis")
     if best.note.strip():
         by.append(f": {one_line(best.note, limit=120)}")
-    return [head, by, _Gauge(estimate)]
+    return [
+        head,
+        by,
+        *([] if is_claim(run.problem) else [_Gauge(estimate)]),
+    ]  # a claim has no ends of ours to lie between
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,4 +316,4 @@ def new_best_line(
 
 def _scored(run: RunRecord, best: Standing) -> str:
     split = run.best_split or Split.TRAIN
-    return f"{tag(best.number)} {estimate_text(best.estimates.get(split))} ({split.value})"
+    return f"{tag(best.number)} {estimate_text(best.estimates.get(split))} ({split.value}{claim_note(run.problem)})"

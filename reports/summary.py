@@ -11,6 +11,7 @@ from rich.text import Text
 
 from db.archive import Archive
 from db.records import ArmRecord, EvaluationRecord, RunRecord, Standing
+from evaluators.foreign.claim import CLAIM, is_claim, reported_by
 from evaluators.model import Outcome, Split, WorkloadResult, lead_errors
 from evaluators.statistics import Estimate, paired, simultaneous
 from reports.arms import effort_text
@@ -21,6 +22,7 @@ from reports.leaderboard import (
     best_seed,
     is_seed,
     made,
+    marks,
     marks_cell,
     outcome_words,
     score_cell,
@@ -69,7 +71,8 @@ def last_line(run: RunRecord, best: Standing | None, seconds: float | None = Non
         spent += f", ${run.cost:,.2f}" if run.cost else f", {count(run.tokens)} tokens"
     if best is None or estimate is None:
         return f"{head} - nothing feasible in {spent}"
-    return f"{head} - best {tag(best.number)} {estimate_text(estimate)} (baseline 0, reference 100) in {spent}"
+    scale = CLAIM if is_claim(run.problem) else "baseline 0, reference 100"
+    return f"{head} - best {tag(best.number)} {estimate_text(estimate)} ({scale}) in {spent}"
 
 
 def advantage(
@@ -163,10 +166,8 @@ def final_rows(entries: Sequence[Finalist], run: RunRecord) -> list[Row]:
     return [
         {
             "number": entry.standing.number,
-            "marks": [
-                *(["best"] if entry.standing.number == run.best else []),
-                *(["seed"] if is_seed(entry.standing) else []),
-            ],
+            "marks": marks(entry.standing, run),
+            "reported_by": reported_by(claimed=is_claim(run.problem)),
             "made": made(entry.standing.proposer, entry.standing.operator),
             **{split.value: estimate_json(entry.standing.estimates.get(split)) for split in Split},
             "measurements": entry.measurements,
@@ -222,6 +223,8 @@ def final_view(entries: Sequence[Finalist], run: RunRecord, arms: Sequence[ArmRe
     """
     claims = evolved([entry.standing for entry in entries])
     notes = [f"lead: paired, simultaneous 95 % interval over {count(claims, 'finalist')}"] if claims else []
+    if is_claim(run.problem):
+        notes.append(f"{CLAIM}: 'hidden' is the same evaluation again, and intervals are the spread of its repeats")
     best = next((entry for entry in entries if entry.standing.number == run.best), None)
     way = passage_text(best.way) if best else ""
     if best and way:

@@ -13,6 +13,7 @@ import re
 
 from rich.console import Console, RenderableType
 
+from evaluators.foreign.claim import CLAIM, is_claim
 from evaluators.statistics import Estimate
 
 MISSING = "–"
@@ -81,18 +82,21 @@ def signed(score: float | None) -> str:
     return f"+{text}" if score is not None and math.isfinite(score) and round(score, 1) > 0 else text
 
 
-def with_interval(score: float | None, low: float | None, high: float | None) -> str:
-    """A score and the half-width of its 95 % interval, ``61.3 ± 0.8``; ``± ?`` where it is unknown."""
+def with_interval(score: float | None, low: float | None, high: float | None, n: int | None = None) -> str:
+    """A score and the half-width of its 95 % interval, ``61.3 ± 0.8``; ``± ?`` where it is unknown.
+
+    An interval without width that rests on one figure (``n``) is unknown too.
+    """
     if score is None:
         return MISSING
-    if low is None or high is None or not math.isfinite(high - low):
+    if low is None or high is None or not math.isfinite(high - low) or (n == 1 and low == high):
         return f"{points(score)} ± ?"
     return f"{points(score)} ± {points((high - low) / 2)}"
 
 
 def estimate_text(estimate: Estimate | None) -> str:
     """An estimate as ``61.3 ± 0.8``, half-width of the 95 % interval."""
-    return MISSING if estimate is None else with_interval(estimate.mean, estimate.low, estimate.high)
+    return MISSING if estimate is None else with_interval(estimate.mean, estimate.low, estimate.high, estimate.n)
 
 
 def quantity(value: float, unit: str = "") -> str:
@@ -131,6 +135,19 @@ def plain_text(renderable: RenderableType, width: int = 80) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
-def scale_text(baseline: str, reference: str) -> str:
-    """What the scale's two ends mean, such as ``0 = deepseek, 100 = greedy on the true next window``."""
+def scale_text(baseline: str, reference: str, claim: str = "") -> str:
+    """What the scale's two ends mean, such as ``0 = deepseek, 100 = greedy on the true next window``.
+
+    Args:
+        baseline: the seed whose score is 0.
+        reference: what score 100 is.
+        claim: see `Declaration.claim`; the scale then is the task's own.
+    """
+    if claim:
+        return f"{one_line(claim)}: points are 100 times it"
     return f"0 = {one_line(baseline)}, 100 = {one_line(reference)}"
+
+
+def claim_note(problem: str, before: str = ", ") -> str:
+    """The mark beside a score that is a task's own claim, by the problem's name; empty where our judge has measured."""
+    return f"{before}{CLAIM}" if is_claim(problem) else ""

@@ -85,6 +85,11 @@ def audit(
     from reports.audit import audit_json, audit_view, passed
 
     loaded = load_problem(problem, workload or default_workload(problem))
+    if loaded.declaration.claim:
+        raise click.UsageError(
+            f"{loaded.declaration.name} has no judge of ours to attack: {loaded.declaration.claim}\n"
+            "hint: docs/problems.md says how to turn such a task into a judged problem"
+        )
     plan = AuditPlan(
         seed=seed,
         honest_evaluations=honest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def export(candidate: str, run_name: str | None, db: str, form: str, output: str
 
 
 def _module(facts: Declaration) -> str:
-    return f"{facts.name}_policy"
+    return re.sub(r"\W", "_", f"{facts.name}_policy")
 
 
 def _operator(facts: Declaration, folder: Path, number: int) -> Operator:
@@ -121,14 +122,19 @@ def _package(run: RunRecord, facts: Declaration, folder: Path, operator: Operato
         title=facts.title,
         entry=facts.entry,
         usage=texts.usage,
-        scale=scale_text(facts.baseline, facts.reference),
+        scale=scale_text(facts.baseline, facts.reference, facts.claim),
         metrics=facts.metrics,
-        needs=(NEEDS if operator else "torch", "triton") if facts.kernel else ("numpy",),
+        needs=(NEEDS if operator else "torch", "triton")
+        if facts.kernel
+        else ("numpy", "scipy")
+        if facts.claim
+        else ("numpy",),
         test_source=texts.test,
         benchmark_source=texts.benchmark,
         reproduce=(
             "pip install -c constraints.txt -e " + ("'.[kernels]'" if facts.kernel else "."),
-            f"evolve score {run.config['problem']} {module}.py --workload {run.config['workload']}  # public workloads",
+            f"evolve score {run.config['problem']} {module}.py --workload {run.config['workload']}  # "
+            + ("the task's own evaluator" if facts.claim else "public workloads"),
         ),
         operator=operator,
     )

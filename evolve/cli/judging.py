@@ -65,7 +65,8 @@ def score(
     facts = loaded.declaration
     for fault in _faults(source):
         click.echo(f"warning: {fault}", err=True)
-    click.echo(f"measuring baseline and reference of {facts.name}, then {file} ...", err=True)
+    first = "trying the initial program" if facts.claim else "measuring baseline and reference"
+    click.echo(f"{first} of {facts.name}, then {file} ...", err=True)
     judge = Judge(
         loaded,
         secret=secret_from_seed(seed, facts.name),

@@ -73,7 +73,7 @@ def leaderboard(
     with open_archive(db) as archive:
         run = archive.run(run_name)
         facts = _problem_of(run).declaration
-        scale = scale_text(facts.baseline, facts.reference)
+        scale = scale_text(facts.baseline, facts.reference, facts.claim)
 
         def board() -> RenderableType:
             now = archive.run_by_id(run.id)
@@ -174,6 +174,7 @@ def diff(ctx: click.Context, candidate: str, other: str | None, run_name: str | 
 @click.pass_context
 def lineage(ctx: click.Context, candidate: str, run_name: str | None, db: str, fmt: str) -> None:
     """Show the steps from the seeds to CANDIDATE: what was changed, what it scored."""
+    from evaluators.foreign.claim import is_claim
     from reports.lineage import lineage as steps_of
     from reports.lineage import lineage_json, lineage_view
 
@@ -181,9 +182,9 @@ def lineage(ctx: click.Context, candidate: str, run_name: str | None, db: str, f
         run = archive.run(run_name)
         steps = steps_of(archive, run, candidate_number(run, candidate))
         if fmt == "json":
-            show_json(lineage_json(steps))
+            show_json(lineage_json(steps, claimed=is_claim(run.problem)))
         else:
-            show(ctx, lineage_view(steps))
+            show(ctx, lineage_view(steps, problem=run.problem))
 
 
 @click.command()

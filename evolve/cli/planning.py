@@ -24,6 +24,8 @@ def dry_run(ctx: click.Context, problem_name: str, config: Config) -> int:
     lines += [f"  {key} = {_shown(key, config)}  ({config.origin[key]})" for key in SETTINGS]
     lines += ["", f"problem {problem.declaration.name}: {problem.declaration.title}", "seeds:"]
     lines += [f"  {seed.name}: {seed.summary}" for seed in problem.seeds]
+    if problem.declaration.claim:
+        lines += ["", f"{problem.declaration.claim}; {problem.declaration.cost}"]
     budget = config.budget
     lines += ["", f"workload set: {problem.digest}"]
     lines += [

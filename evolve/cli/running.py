@@ -95,8 +95,9 @@ def run(
 ) -> int:
     """Start an evolution run of PROBLEM and watch it.
 
-    PROBLEM is a name that `evolve problems` lists, or the path of a problem of your own. The search ends
-    when its budget is spent; then the finalists are measured on hidden workloads and the winner is named.
+    PROBLEM is a name that `evolve problems` lists, the path of a problem of your own, or openevolve:DIR, a task of
+    that tool, whose own evaluator scores. The search ends when its budget is spent; then the finalists are measured
+    on hidden workloads and the winner is named.
     """
     config = resolve(flags, environment(), config_file, problem)
     if dry_run:
@@ -212,7 +213,7 @@ def drive(
     if not search:
         make_desk = lambda _: InlineDesk(Operators())  # noqa: E731 - a final writes nothing, and needs no key
     with archive.driving(record.id):
-        click.echo(f"starting {_workers(settings)} and measuring baseline and reference ...", err=True)
+        click.echo(f"starting {_workers(settings)} and {_marking(problem)} ...", err=True)
         observer = _observer(ctx, archive, record, problem, settings, as_json=as_json)
         status, result = RunStatus.FAILED, None
         with interruptible(observer.say) as interruption:
@@ -297,6 +298,13 @@ def _workers(settings: Mapping[str, Any]) -> str:
     return f"{settings['workers']} Ray workers"
 
 
+def _marking(problem: Problem) -> str:
+    """What is measured first; for a task's own score, what a score then is."""
+    if problem.declaration.claim:
+        return f"trying the task's initial program; {problem.declaration.claim}"
+    return "measuring baseline and reference"
+
+
 def _observer(
     ctx: click.Context,
     archive: Archive,
@@ -315,7 +323,7 @@ def _observer(
     if as_json:
         return EventObserver(archive, record.id, meter, facts.metrics)
     if sys.stderr.isatty():
-        scale = scale_text(facts.baseline, facts.reference)
+        scale = scale_text(facts.baseline, facts.reference, facts.claim)
         return LiveObserver(archive, record.id, meter, scale, console(ctx, stderr=True))
     return LineObserver(archive, record.id, meter)
 
@@ -339,7 +347,7 @@ def _report(
     if result is not None:
         screen = console(ctx, stderr=True)
         screen.print(final_view(finalists(archive, now), now, archive.arms(now.id)))
-        screen.print(scale_text(facts.baseline, facts.reference), markup=False, highlight=False)
+        screen.print(scale_text(facts.baseline, facts.reference, facts.claim), markup=False, highlight=False)
     elif effort := effort_text(now, archive.arms(now.id)):
         click.echo(effort, err=True)
     click.echo(last_line(now, best), err=True)

@@ -95,6 +95,7 @@ class Row(BaseModel):
     """Where a candidate stands."""
 
     number: int
+    reported_by: str = Field(description="Whose score it is: our judge's, or what a task's own evaluator claims.")
     proposer: str
     operator: str
     parents: list[int]

@@ -9,6 +9,7 @@ from typing import Any
 
 from db.archive import Archive
 from db.records import Purpose, Standing
+from evaluators.foreign.claim import reported_by
 from evaluators.model import Split
 from evaluators.problem import Problem
 from evolve.brief import Brief, Portrait
@@ -62,7 +63,7 @@ class Views:
                 "allowed_imports": sorted(facts.allowed_imports),
                 "template": facts.template,
             },
-            "scale": {"0": facts.baseline, "100": facts.reference},
+            "scale": {"0": facts.claim or facts.baseline, "100": facts.reference},
             "metrics": [
                 {
                     "name": metric.name,
@@ -191,6 +192,7 @@ class Views:
         shown: Mapping[Split, Any] = standing.estimates
         return {
             "number": standing.number,
+            "reported_by": reported_by(claimed=bool(self.problem.declaration.claim)),
             "proposer": standing.proposer,
             "operator": standing.operator,
             "parents": list(standing.parents),

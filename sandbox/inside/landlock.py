@@ -48,8 +48,12 @@ def abi_version() -> int:
     return linux.syscall("landlock", number, None, 0, CREATE_RULESET_VERSION)
 
 
-def build(readable: Sequence[str], writable: Sequence[str], startable: Sequence[str]) -> int:
+def build(
+    readable: Sequence[str], writable: Sequence[str], startable: Sequence[str], listable: Sequence[str] = ()
+) -> int:
     """Make a ruleset: read below ``readable``, all but executing below ``writable``, execute ``startable`` alone.
+
+    Below ``listable`` names may be read, and no contents.
 
     Returns a descriptor that any number of processes may pass to `apply`; TCP, abstract Unix sockets and
     signals to processes outside are shut off too where the kernel knows how.
@@ -66,6 +70,8 @@ def build(readable: Sequence[str], writable: Sequence[str], startable: Sequence[
         _allow(descriptor, path, READ_ONLY & files)
     for path in writable:
         _allow(descriptor, path, files & ~EXECUTE)
+    for path in listable:
+        _allow(descriptor, path, READ_DIRECTORY & files)
     for path in startable:
         _allow(descriptor, path, START & files)
     return descriptor

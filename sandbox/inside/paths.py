@@ -99,6 +99,12 @@ def without(folders: Sequence[str], hidden: Sequence[str]) -> list[str]:
     return result
 
 
+def module_folders(readable: Sequence[str], hidden: Sequence[str], packages: Sequence[str]) -> list[str]:
+    """Folders that an interpreter started anew lists to find modules, and whose contents are not all readable."""
+    parted = [folder for folder in readable if any(Path(path).is_relative_to(folder) for path in hidden)]
+    return sorted({*parted, *(str(Path(package).parent) for package in packages)})
+
+
 def import_path(before: Sequence[str]) -> list[str]:
     """The part of an import path that lies in the standard library."""
     roots = [Path(root) for root in standard_library()]

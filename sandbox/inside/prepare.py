@@ -84,7 +84,8 @@ def prepare(place: Place, wanted: Wanted) -> Prepared:
     else:
         try:
             allowed = [*paths.without(readable, hidden), *packages]
-            ruleset = landlock.build(allowed, [scratch.parent, "/dev/null"], startable)
+            listable = paths.module_folders(readable, hidden, packages) if startable else []
+            ruleset = landlock.build(allowed, [scratch.parent, "/dev/null"], startable, listable)
         except OSError as error:
             found[Layer.LANDLOCK] = linux.errno_name(error)
     plan = guest.Plan(

@@ -13,7 +13,7 @@ from reports.text import plain_text
 def test_the_schema(measure: Any, metrics: Any) -> None:
     value = json.loads(to_json(evaluation_json(measure([10.0, 20.0], block=3), metrics)))
     assert list(value) == [
-        "problem", "split", "outcome", "reason", "score", "stderr", "n", "low", "high", "metrics",
+        "problem", "reported_by", "split", "outcome", "reason", "score", "stderr", "n", "low", "high", "metrics",
         "workloads", "seconds", "host", "digest", "block",
     ]  # fmt: skip
     assert (value["problem"], value["split"], value["outcome"], value["block"]) == ("eplb", "train", "ok", 3)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TypeVar, cast
 
 from evaluators.program import live_statements, parse_program
+from evaluators.region import MARKER, frozen_lines, has_regions
 from evaluators.scopes import top_level_bindings
 from evolve.proposal import ProposalError
 from evolve.proposers.operators.dataflow import Flow
@@ -98,6 +99,8 @@ class Program:
     def lines(self, statement: ast.stmt) -> tuple[int, int]:
         """Locate the whole lines of a statement, with its decorators and the comments right above it.
 
+        A marker of a region that may change belongs to no statement.
+
         Raises:
             ProposalError: it shares a line with another statement.
         """
@@ -112,8 +115,18 @@ class Program:
         if before.strip() or (after and not after.startswith("#")):
             raise ProposalError(f"line {statement.lineno} holds more than one statement")
         while first > 1 and self._line(first - 1).startswith(before + "#"):
+            if MARKER.fullmatch(self._line(first - 1).rstrip("\n")):
+                break
             first -= 1
         return self._starts[first - 1], line_end
+
+    def must_stay(self, statement: ast.stmt) -> bool:
+        """Whether a statement begins outside of the regions that may change, where the text marks any."""
+        return statement.lineno in self._frozen
+
+    @cached_property
+    def _frozen(self) -> set[int]:
+        return frozen_lines(self.source) if has_regions(self.source) else set()
 
     def indent(self, statement: ast.stmt) -> str:
         """Read the white space in front of a statement."""
@@ -164,16 +177,22 @@ def indented(text: str, old: str, new: str) -> str:
 def prune(source: str, entry: str) -> str:
     """Remove the top-level definitions, imports and constants that the entry does not reach.
 
+    Nothing goes that stands outside of the regions that may change, or where no entry is known.
+
     Raises:
         ProgramError: the text is not a program.
         ProposalError: what is to go shares a line with something else.
     """
+    if not entry:
+        return source
     program = Program(source)
     live = {id(statement) for statement in live_statements(program.tree, entry)}
     dead = [
         statement
         for index, statement in enumerate(program.tree.body)
-        if id(statement) not in live and not (index == 0 and isinstance(statement, ast.Expr))
+        if id(statement) not in live
+        and not (index == 0 and isinstance(statement, ast.Expr))
+        and not program.must_stay(statement)
     ]
     return _tidy(program.edited(program.removal(statement) for statement in dead))
 

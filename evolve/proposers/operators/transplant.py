@@ -35,7 +35,7 @@ def survivors(parent: Program, entry: str, replaced: frozenset[str], kept: froze
 
     Args:
         parent: the program that receives.
-        entry: its entry.
+        entry: its entry; empty where everything may be used from outside.
         replaced: functions that go.
         kept: functions that the newcomers will call.
     """
@@ -45,10 +45,8 @@ def survivors(parent: Program, entry: str, replaced: frozenset[str], kept: froze
         for node in parent.live(entry)
         if not (top_level_bindings(node) & replaced) and not isinstance(node, Definition | _Import | ast.Assign)
     ]
-    stack = [
-        *rooted,
-        *(bindings[name] for name in sorted(kept | {entry}) if name in bindings and name not in replaced),
-    ]
+    roots = kept | ({entry} if entry else set(bindings))
+    stack = [*rooted, *(bindings[name] for name in sorted(roots) if name in bindings and name not in replaced)]
     alive: dict[int, ast.stmt] = {}
     while stack:
         statement = stack.pop()
@@ -251,6 +249,7 @@ def clearing(parent: Program, present: Mapping[str, ast.stmt], old: ast.stmt) ->
         parent.removal(node)
         for node in parent.tree.body
         if id(node) not in alive
+        and not parent.must_stay(node)
         and isinstance(node, Definition | ast.Assign | ast.AnnAssign)
         and len(top_level_bindings(node)) == 1
     ]

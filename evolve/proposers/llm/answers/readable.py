@@ -67,7 +67,7 @@ def _parsed(block: Block, task: Task, known: set[str], effort: Effort) -> Code |
         code=mended.code,
         pieces=tuple(pieces_of(mended.code, mended.tree)),
         tolerated=tuple(tolerated),
-        has_entry=binds(mended.tree, task.entry),
+        has_entry=not task.entry or binds(mended.tree, task.entry),
     )
 
 

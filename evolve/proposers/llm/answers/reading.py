@@ -223,7 +223,7 @@ def _checked(draft: Draft, task: Task) -> tuple[str, tuple[str, ...]]:
         where = f"line {parsed.line} ({text!r}): " if parsed.line else ""
         how = "with the edits applied " if draft.form is Form.EDIT else ""
         raise AnswerError(f"The program {how}does not parse: {where}{parsed.message}.")
-    if not binds(parsed.tree, task.entry):
+    if task.entry and not binds(parsed.tree, task.entry):
         raise AnswerError(f"The program does not define the function {task.entry} at top level. Define it.")
     if task.template is not None and has_regions(task.template):
         kept = restored(source, task.template)
