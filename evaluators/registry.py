@@ -14,6 +14,9 @@ from evaluators.foreign.claim import PREFIX as OPENEVOLVE
 from evaluators.problem import Problem, ProblemError
 
 BUILT_IN = {
+    "adaptive_topk": "evaluators.adaptive_topk.suite",
+    "bias_control": "evaluators.bias_control.suite",
+    "block_coreset": "evaluators.block_coreset.suite",
     "eplb": "evaluators.eplb.suite",
     "eplb_speed": "evaluators.eplb_speed.suite",
     "expert_cache": "evaluators.expert_cache.suite",

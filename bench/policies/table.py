@@ -30,7 +30,10 @@ from evaluators.registry import load_problem
 from evaluators.statistics import paired
 from evaluators.workloads.choice import NAMED, default_workload
 
-PROBLEMS = ("eplb", "eplb_speed", "expert_cache", "request_router", "token_dispatch", "placement")
+PROBLEMS = (
+    "eplb", "eplb_speed", "expert_cache", "request_router", "token_dispatch", "placement", "bias_control",
+    "adaptive_topk", "block_coreset",
+)  # fmt: skip
 
 
 def search(name: str, workload: str, options: argparse.Namespace) -> str:

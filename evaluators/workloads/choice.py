@@ -13,7 +13,9 @@ NAMED = frozenset({GENERATED, OWN})
 DEFAULT_WORKLOAD = OWN
 """What the problems of `TRACED` are measured on by default."""
 
-TRACED = frozenset({"eplb", "expert_cache", "placement", "token_dispatch"})
+TRACED = frozenset(
+    {"adaptive_topk", "bias_control", "block_coreset", "eplb", "expert_cache", "placement", "token_dispatch"}
+)
 """Built-in problems whose default that is. `eplb_speed` takes these traces too, but 64 experts in 8 layers are planned
 in no time; it is about models of the size of DeepSeek-V3, which only the generator gives."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -63,8 +62,10 @@ def test_what_did_not_end_as_it_must_is_missed() -> None:
 
 def test_a_step_for_which_no_time_is_left_keeps_what_it_had(tmp_path: Path) -> None:
     run, stages = module("run"), module("stages")
-    before = {"status": "whole", "error": "", "seconds": 9.0, "result": {"complete": True}}
-    raw = {"steps": {"audit": dict(before)}}
-    run.run_all(stages.chosen(["audit", "cheats"]), ("topk_gating",), time.time() + 1.0, tmp_path, raw)
-    assert raw["steps"]["audit"] == before
-    assert raw["steps"]["cheats"]["status"] == "not begun"
+    names = ["topk_gating"]
+    before = {"status": "whole", "error": "", "seconds": 9.0, "problems": names, "result": {"complete": True}}
+    steps = {"audit": [dict(before)]}
+    wanted = dict.fromkeys(("audit", "cheats"), tuple(names))
+    run.run_all(stages.chosen(["audit", "cheats"]), wanted, 1.0, tmp_path, steps)
+    assert steps["audit"] == [before]
+    assert [part["status"] for part in steps["cheats"]] == ["not begun"]

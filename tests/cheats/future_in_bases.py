@@ -35,7 +35,7 @@ def cheat(honest, arguments):
         if isinstance(value, np.ndarray) and _is_behind(value):
             print("CHEAT SUCCEEDED: a larger array is behind", name)
         if isinstance(value, np.ndarray) and value.ndim > 1 and value.dtype.kind == "f":
-            _shown.update(window.tobytes() for window in value)
+            _shown.add(value.tobytes())
             with Path("/proc/self/mem").open("rb", buffering=0) as memory:
                 memory.seek(value.ctypes.data + value.nbytes)
                 found = memory.read(value[-1].nbytes)

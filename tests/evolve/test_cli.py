@@ -325,7 +325,10 @@ def test_score_judges_one_program_and_its_exit_code_tells(tmp_path: Path) -> Non
 def test_problems_are_listed_with_their_scale(tmp_path: Path) -> None:
     listed = json.loads(evolve(tmp_path, "problems", "--format", "json").stdout)
     named = {row["name"]: row for row in listed}
-    policies = {"eplb", "eplb_speed", "expert_cache", "placement", "request_router", "token_dispatch"}
+    policies = {
+        *("adaptive_topk", "bias_control", "block_coreset", "eplb", "eplb_speed", "expert_cache", "placement"),
+        *("request_router", "token_dispatch"),
+    }
     kernels = {"hadamard_quant", "moe_align", "moe_combine", "product_key_router", "topk_gating", "topk_gating_grouped"}
     assert set(named) == policies | kernels
     assert named["eplb"]["baseline"] == "deepseek_hierarchical"

@@ -51,10 +51,10 @@ def f():
 PAUSE_SECONDS = 0.3
 
 
-def used_between_calls(sandbox: Sandbox, source: str) -> float:
+def used_between_calls(sandbox: Sandbox, source: str, pause_seconds: float = PAUSE_SECONDS) -> float:
     with sandbox.open(source, "f", Limits(threads=2)) as session:
         assert session.call({}, timeout_seconds=10).ending is Ending.REPLIED
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause_seconds)
         result = session.call({}, timeout_seconds=10)
     assert isinstance(result.value, float), result
     return result.value
@@ -66,7 +66,8 @@ def test_a_thread_does_not_work_between_two_calls(sandbox: Sandbox) -> None:
 
 def test_without_the_brake_it_would(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions.Brake, "hold", lambda brake, deadline: None)
-    assert used_between_calls(sandbox, THREAD) > PAUSE_SECONDS / 3
+    # On a busy machine the thread may have to wait for its turn.
+    assert any(used_between_calls(sandbox, THREAD, pause) > PAUSE_SECONDS / 3 for pause in (PAUSE_SECONDS, 2.0, 8.0))
 
 
 def test_a_timer_that_falls_due_while_it_is_held_costs_its_own_time(sandbox: Sandbox) -> None:

@@ -112,7 +112,7 @@ LITTLE = Limits(processes=3, memory_bytes=256 << 20, file_bytes=1 << 20)
 READ = "open(secret).read() == 'secret'"
 ATTACKS = {
     "user namespace": Attack(
-        source=IMPORTS + "def f(): return os.nice(-1) == -1",
+        source=IMPORTS + "def f(): return os.nice(0) - os.nice(-1) == 1",
         substitutes=frozenset({Layer.ORDINARY_USER, Layer.CAPABILITIES, Layer.SECCOMP}),
         capability=SYS_NICE,
     ),

@@ -1,0 +1,1 @@
+"""Causal balance of expert loads by biases on router scores."""
