@@ -23,6 +23,8 @@ BUILT_IN = {
     "hadamard_quant": "evaluators.kernels.suites.hadamard_quant",
     "moe_align": "evaluators.kernels.suites.moe_align",
     "moe_combine": "evaluators.kernels.suites.moe_combine",
+    "moe_decode": "evaluators.kernels.suites.moe_decode",
+    "moe_prefill": "evaluators.kernels.suites.moe_prefill",
     "placement": "evaluators.placement.suite",
     "product_key_router": "evaluators.kernels.suites.product_key_router",
     "request_router": "evaluators.request_router.suite",

@@ -37,7 +37,9 @@ from subject import machine
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PROBLEMS = "topk_gating,moe_combine,moe_align,hadamard_quant,product_key_router,topk_gating_grouped"
+PROBLEMS = (
+    "topk_gating,moe_combine,moe_align,hadamard_quant,product_key_router,topk_gating_grouped,moe_decode,moe_prefill"
+)
 MOST_MINUTES = 12.0
 STOP_SECONDS = 8.0
 TAIL_CHARACTERS = 2500

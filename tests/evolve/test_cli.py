@@ -329,7 +329,10 @@ def test_problems_are_listed_with_their_scale(tmp_path: Path) -> None:
         *("adaptive_topk", "bias_control", "block_coreset", "eplb", "eplb_speed", "expert_cache", "placement"),
         *("request_router", "token_dispatch"),
     }
-    kernels = {"hadamard_quant", "moe_align", "moe_combine", "product_key_router", "topk_gating", "topk_gating_grouped"}
+    kernels = {
+        *("hadamard_quant", "moe_align", "moe_combine", "moe_decode", "moe_prefill", "product_key_router"),
+        *("topk_gating", "topk_gating_grouped"),
+    }
     assert set(named) == policies | kernels
     assert named["eplb"]["baseline"] == "deepseek_hierarchical"
     assert "ema" in named["eplb"]["seeds"]

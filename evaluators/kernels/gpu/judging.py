@@ -16,7 +16,7 @@ from evaluators.kernels.gpu.match import Bench, Match, probe
 from evaluators.kernels.gpu.memory import Arguments
 from evaluators.kernels.gpu.protocol import ALL_LAUNCHES, Column, Measurement, Request, Turn
 from evaluators.kernels.gpu.replay import Kernels
-from evaluators.kernels.task import Case, Tensors
+from evaluators.kernels.task import Case, Tensors, Traffic
 from evaluators.timing import Players, Timing, compare, is_hopeless, pooled
 
 WARM_CALLS = 3
@@ -51,6 +51,7 @@ def measure(bench: Bench, request: Request) -> Measurement:
         sampler, sets = Sampler(bench.flush), match.sets()
         empty = match.empty_sample(sampler)
         timings: list[Timing] = []
+        traffics: list[Traffic] = []
         plan = request.plan
         for _ in range(SEATINGS):
             pad = _pad(match)
@@ -65,11 +66,14 @@ def measure(bench: Bench, request: Request) -> Measurement:
             seconds = probe(players, draw(-1))
             plan = plan_for(request.plan, seconds)
             timings.append(compare(players, draw, match.rng, plan))
+            traffics.append(match.typical_traffic(timings[-1].n))
             match.cross_check(candidate, baseline, timings[-1])
             if is_hopeless(timings[-1], plan, spare=SEATING_SPREAD):
                 break
         timing = pooled(timings, spread=None if len(timings) == SEATINGS else SEATING_SPREAD)
-        return _measurement(match, timing, ours, (SHORT_NOTE,) if plan != request.plan else ())
+        # Of the seatings the one with the least, so that the floor is one for their mean.
+        least = min(traffics, key=lambda traffic: roofline_seconds(traffic, bench.facts))
+        return _measurement(match, timing, ours, least, (SHORT_NOTE,) if plan != request.plan else ())
 
 
 def check(bench: Bench, request: Request) -> None:
@@ -180,12 +184,10 @@ def _captured(
     return graph
 
 
-def _measurement(match: Match, timing: Timing, kernels: Kernels, notes: tuple[str, ...]) -> Measurement:
+def _measurement(match: Match, timing: Timing, kernels: Kernels, least: Traffic, notes: tuple[str, ...]) -> Measurement:
     facts = match.bench.facts
     launches = match.plan_of(match.request.candidate, match.timed).launches
     used = [kernels.loaded[launch.kernel] for launch in launches]
-    # The least of all draws that were looked at, so that the floor is one for each of them.
-    least = min(match.traffics, key=lambda traffic: roofline_seconds(traffic, facts))
     sm_mhz, memory_mhz = match.bench.clocks.mhz()
     return Measurement(
         timing=timing,

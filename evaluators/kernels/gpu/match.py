@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evaluators.kernels.floor import GpuFacts
+from evaluators.kernels.floor import GpuFacts, roofline_seconds
 from evaluators.kernels.gpu.blame import candidates
 from evaluators.kernels.gpu.clocked import (
     Draw,
@@ -74,7 +74,7 @@ class Match:
         stack: frees at the end what is loaded and captured here.
         rng: from the request's seed.
         checked: how many timed calls were checked.
-        traffics: least work of the draws that were looked at.
+        traffics: least work of every draw of the timed call, in order.
     """
 
     bench: Bench
@@ -224,11 +224,21 @@ class Match:
 
         def draw(number: int) -> Draw:
             contents = self.bench.task.contents(self.timed, start + number, self.bench.device.name)
-            if not self.traffics:
-                self.traffics.append(self.bench.task.traffic(self.timed, contents))
+            self.traffics.append(self.bench.task.traffic(self.timed, contents))
             return Draw(place=number % len(sets), number=start + number, contents=contents)
 
         return draw
+
+    def typical_traffic(self, draws: int) -> Traffic:
+        """The median of the least work of draws, the lower of two: draws may differ in it, and where no call is quicker
+        than its own draw allows, no median of calls is quicker than this one does.
+
+        Args:
+            draws: how many, the last ones.
+        """
+        facts = self.bench.facts
+        ordered = sorted(self.traffics[-draws:], key=lambda traffic: roofline_seconds(traffic, facts))
+        return ordered[(len(ordered) - 1) // 2]
 
     def trusted_sample(self, seat: Seat) -> Callable[[Draw], float]:
         """Samples the baseline, and leaves none of its outputs behind: in every round the candidate meets one draw
@@ -265,7 +275,6 @@ class Match:
             fault = Fault(check=GUARDS, reason="a kernel changed memory that it was never given")
         if not fault:
             truth = task.truth(timed, contents)
-            self.traffics.append(task.traffic(timed, contents))
             fault = checker.wrong(timed, contents, truth, bound.program.outputs(bound.arguments))
         if fault:
             reason = f"{timed.call.name}, a timed call: {fault.reason}"

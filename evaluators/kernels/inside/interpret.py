@@ -113,10 +113,10 @@ class Watch:
         def watched(name: str, what: str, pointer: int, mask: int | None) -> Callable[..., Any]:
             act = getattr(builder, name)
 
-            def acts(*given: Any) -> Any:
+            def acts(*given: Any, **named: Any) -> Any:
                 item_bytes = item_type(given[pointer].get_element_ty()).itemsize
                 self._check(given[pointer].data, None if mask is None else given[mask], item_bytes, what)
-                return act(*given)
+                return act(*given, **named)
 
             return acts
 

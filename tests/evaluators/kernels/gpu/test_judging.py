@@ -38,6 +38,7 @@ from evaluators.kernels.gpu.protocol import (  # noqa: E402
 )
 from evaluators.kernels.gpu.service import answer  # noqa: E402
 from evaluators.kernels.plan import Kernel, Launch, LaunchPlan, Output, Pointer, Recording, Scalar, Storage  # noqa: E402
+from evaluators.kernels.task import Case, Tensors, Traffic  # noqa: E402
 from evaluators.model import EvaluatorError, Outcome  # noqa: E402
 from evaluators.problem import RefusedError  # noqa: E402
 from evaluators.timing import Plan  # noqa: E402
@@ -285,6 +286,18 @@ def test_a_right_program_is_timed_against_the_baseline(bench: Bench, driver: Act
     assert turns[-1].candidate
     assert Turn(candidate=False) in turns
     assert driver.holds_nothing
+
+
+def test_the_floor_is_that_of_the_median_draw_where_draws_differ_in_work(bench: Bench) -> None:
+    work = itertools.cycle((1 << 20, 1 << 21, 1 << 22))
+
+    class Varying(trial.Scale):
+        def traffic(self, case: Case, contents: Tensors) -> Traffic:
+            return Traffic(read_bytes=next(work), written_bytes=0)
+
+    found = judging.measure(replace(bench, task=Varying()), _request("good"))
+    assert found.roofline_seconds == (1 << 21) / 1e12
+    assert found.bandwidth == pytest.approx((1 << 21) / 103e-6, rel=1e-3)
 
 
 @pytest.mark.parametrize(("act", "check"), [("partial", WRITTEN), ("greedy", INPUTS)])
