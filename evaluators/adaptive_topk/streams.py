@@ -20,7 +20,7 @@ from evaluators.workloads.scores import ScoreSource, ScoreStream, TraceError
 Values = NDArray[np.float64]
 Scores = NDArray[np.float32]
 
-STREAMS_VERSION = 1
+STREAMS_VERSION = 2
 """Raise with every change of what a seed gives: scores of different versions never compare."""
 
 BURST = 1.4
@@ -174,7 +174,11 @@ def _models(streams: Sequence[ScoreStream]) -> dict[str, list[ScoreStream]]:
 
 
 def _draw(held: Sequence[ScoreStream], kind: Kind, calls: int, rng: np.random.Generator) -> Scores:
-    """Affinities ``(steps, layers, tokens, experts)`` of one model's tokens in an order of the generator's."""
+    """Affinities ``(steps, layers, tokens, experts)`` of one model's tokens in an order of the generator's.
+
+    Experts are numbered anew in every layer: who knew the public models would else know which of them are popular, and
+    which share a GPU.
+    """
     steps = sorted({stream.step for stream in held})
     step = steps[-2] if kind.early and len(steps) > 1 else steps[-1]
     domains: dict[str, list[Scores]] = {}
@@ -197,6 +201,7 @@ def _draw(held: Sequence[ScoreStream], kind: Kind, calls: int, rng: np.random.Ge
     tokens = tokens[:, : count * kind.tokens]
     if not (np.isfinite(tokens).all() and (tokens >= 0).all() and (tokens.max(axis=2) > 0).all()):
         raise TraceError("affinities must be finite, 0 or more, and not all 0 for any token; mend them")
+    tokens = np.stack([layer[:, rng.permutation(layer.shape[1])] for layer in tokens])
     shaped = tokens.reshape(layers, count, kind.tokens, -1).swapaxes(0, 1)
     return np.ascontiguousarray(shaped, dtype=np.float32)
 

@@ -1,7 +1,7 @@
 """Loss-free balancing: a small step up for every expert below the mean load, down for every one above it.
 
 Source: Wang et al., Auxiliary-Loss-Free Load Balancing Strategy for Mixture-of-Experts, arXiv:2408.15664, algorithm 1,
-with its update rate; DeepSeek-V3 trains with the same (arXiv:2412.19437, section 4.2).
+with ten times its update rate of 0.001, for routers that drift quickly.
 """
 
 import numpy as np

@@ -22,9 +22,10 @@ from evaluators.kernels.tasks.errors import (
 )
 
 # Times the error of a program that rounds to bf16 what passes between four kernels: gate and up, their product,
-# weighted outputs of experts, the sum. Programs that round less make 0.4 to 0.9 of it; one that keeps the sums of its
-# products in bf16 makes twice of it and more, from H = 1024 on.
-TIMES_HONEST = Budgets(row=2.0, overall=1.25, bias=6.0)
+# weighted outputs of experts, the sum. Programs that round less make 0.4 to 0.9 of it, common eager loops, which round
+# router weights and the sum after each expert too, up to 1.4; one that keeps the sums of its first product in bf16
+# makes twice of it and more, from H = 1024 on.
+TIMES_HONEST = Budgets(row=2.0, overall=1.5, bias=6.0)
 LEAST = 3.3e-3
 """Taken for an honest program's error where it happens to make less: four roundings of 2**-8, each of which is 0.42 of
 that on average, root mean square."""

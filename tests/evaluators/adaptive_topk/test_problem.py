@@ -275,12 +275,21 @@ def test_splits_share_no_token_and_a_stream_repeats_none(problem: AdaptiveTopK) 
         rows = set()
         for number in range(2):
             for stream in problem.workloads(split, bytes([number]) * 32):
-                own = [row.tobytes() for row in stream.scores[:, -1].reshape(-1, stream.scores.shape[3])]
+                # By their affinities in order: experts are numbered anew in every stream.
+                own = [np.sort(row).tobytes() for row in stream.scores[:, -1].reshape(-1, stream.scores.shape[3])]
                 assert len(set(own)) >= 0.98 * len(own)  # documents repeat each other
                 rows.update(own)
         seen[split] = rows
     for one, two in combinations(Split, 2):
-        assert len(seen[one] & seen[two]) < 0.02 * min(len(seen[one]), len(seen[two]))
+        assert not seen[one] & seen[two]
+
+
+def test_experts_are_numbered_anew_in_every_stream(problem: AdaptiveTopK) -> None:
+    """What is popular in one stream says nothing of another's numbers."""
+    first, *others = [s for s in problem.workloads(Split.TRAIN, bytes(32)) if s.scores.shape[3] == 64]
+    popular = first.scores.mean(axis=(0, 2))
+    related = [np.corrcoef(popular[0], other.scores.mean(axis=(0, 2))[0])[0, 1] for other in others]
+    assert np.abs(related).mean() < 0.35
 
 
 def test_the_digest_holds_workloads_and_constants(problem: AdaptiveTopK) -> None:
@@ -290,7 +299,7 @@ def test_the_digest_holds_workloads_and_constants(problem: AdaptiveTopK) -> None
 
 def test_what_holds_no_affinities_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x_scores.npz", nothing=np.zeros(3))
-    with pytest.raises(ProblemError, match=r"cannot use the affinities .* needs|cannot use the affinities"):
+    with pytest.raises(ProblemError, match="cannot use the affinities"):
         make_problem(str(tmp_path / "x_scores.npz"))
     with pytest.raises(ProblemError, match="no workload 'no such'"):
         make_problem("no such")
