@@ -2,8 +2,8 @@
 
 Source: the threshold policy of the stochastic knapsack with a bid price that follows the remaining budget (Talluri and
 van Ryzin, Management Science 44, 1998); here the worth of a visit is what it takes off the objective. The price is
-the one at which the calls of recent steps, taken together over all layers, would have spent what is left evenly, so that
-flat layers may spend more than steep ones.
+the one at which the calls of recent steps, taken together over all layers, would have spent what is left evenly, so
+that flat layers may spend more than steep ones.
 """
 
 from collections import deque
