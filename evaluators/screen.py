@@ -92,7 +92,8 @@ def screen_by(facts: Declaration, source: str) -> str | None:
         source,
         entry=facts.entry,
         parameters=facts.parameters,
-        allowed_imports=facts.allowed_imports,
+        # Where our judge measures, a problem says what it allows.
+        allowed_imports=facts.allowed_imports if facts.claim else facts.allowed_imports - {ANYTHING},
         template=facts.template,
     )
     if reason is None and facts.kernel:

@@ -208,7 +208,7 @@ def _readme(origin: _Origin, package: Package) -> str:
         for split in Split
         if split in standing.estimates
     ]
-    metrics = metrics_line(standing.metrics, package.metrics)
+    metrics = escaped(metrics_line(standing.metrics, package.metrics))
     steps = [
         f"- {tag(step.standing.number)} {escaped(made(step.standing.proposer, step.standing.operator))}"
         + (f": {escaped(step.standing.note)}" if step.standing.note.strip() else "")

@@ -34,19 +34,26 @@ def write(file: Path, steps: Steps) -> None:
 
 
 def add(steps: Steps, name: str, part: Part) -> None:
-    """Add a part; it takes the place of what earlier ones say of its problems, unless it was not begun."""
+    """Add a part; it takes the place of what earlier ones say of its problems, but for what is better than it.
+
+    What was not begun is worse than anything, and nothing is better than what is whole.
+    """
     earlier = steps.get(name, [])
-    if part["status"] == NOT_BEGUN:
-        known = {problem for one in earlier for problem in one["problems"]}
-        new = [problem for problem in part["problems"] if problem not in known]
-        steps[name] = [*earlier, only(part, new)] if new else earlier
-        return
-    kept = [only(one, [name for name in one["problems"] if name not in part["problems"]]) for one in earlier]
-    steps[name] = [*(one for one in kept if one["problems"]), part]
+    better = {
+        problem
+        for one in earlier
+        if part["status"] == NOT_BEGUN or (one["status"] == WHOLE and part["status"] != WHOLE)
+        for problem in one["problems"]
+    }
+    new = [problem for problem in part["problems"] if problem not in better]
+    kept = [only(one, [problem for problem in one["problems"] if problem not in new]) for one in earlier]
+    steps[name] = [one for one in (*kept, only(part, new)) if one["problems"]]
 
 
 def only(part: Part, problems: Sequence[str]) -> Part:
-    """What a part says of some of its problems."""
+    """What a part says of some of its problems; the part itself for all of them."""
+    if list(problems) == list(part["problems"]):
+        return part
     result = part["result"]
     found = {name: value for name, value in result.get("problems", {}).items() if name in problems}
     return {**part, "problems": list(problems), "result": {**result, "problems": found} if result else {}}

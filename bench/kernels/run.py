@@ -100,7 +100,9 @@ def run_on_all(
     """Have every GPU run the script on its part of the problems, and put together what they found."""
     arguments = ["--minutes", str(options.minutes), *(["--only", *options.only] if options.only else [])]
     arguments += ["--search", options.search] if options.search else []
-    arguments += ["--resume"] if options.resume else []
+    if options.resume:
+        raws.write(out / "raw.json", steps)
+        arguments += ["--resume", "--keep", str(out / "raw.json")]
     hands = deal(problems, gpus, sorted(os.sched_getaffinity(0)))
     for folder in play(hands, arguments, out):
         if (folder / "raw.json").exists():

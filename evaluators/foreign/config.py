@@ -8,6 +8,7 @@ are about the search, which is ours, and are not read.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from evaluators.problem import ProblemError
 
 MOST_BYTES = 1 << 20
 MOST_STAGES = 3
+MOST = 1e12
+"""Of any number there."""
 FEATURES = ("complexity", "diversity")
 
 
@@ -47,19 +50,21 @@ class TaskConfig:
     iterations: int | None = None
 
 
-def read_config(path: Path | None) -> TaskConfig:
-    """Read a task's settings; OpenEvolve's defaults where there is no file.
+def read_config(path: Path, content: bytes) -> TaskConfig:
+    """Read a task's settings.
+
+    Args:
+        path: where they stand, for errors.
+        content: of the file.
 
     Raises:
-        ProblemError: the file cannot be read, or asks for what cannot be had.
+        ProblemError: they cannot be read, or ask for what cannot be had.
     """
-    if path is None:
-        return TaskConfig()
+    if len(content) > MOST_BYTES:
+        raise ProblemError(f"{path} is larger than {MOST_BYTES} bytes\nhint: it must be a task's YAML settings")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ProblemError(f"{path} is larger than {MOST_BYTES} bytes\nhint: it must be a task's YAML settings")
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        given = yaml.safe_load(content.decode("utf-8"))
+    except (ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
         raise ProblemError(f"{path} cannot be read: {error}\nhint: it must be a task's YAML settings") from error
     reader = _Reader(path, {} if given is None else given)
     _refuse(reader)
@@ -75,7 +80,7 @@ def read_config(path: Path | None) -> TaskConfig:
         thresholds=evaluator.numbers("cascade_thresholds", default.thresholds)[:MOST_STAGES],
         memory_bytes=None if memory is None else int(memory * (1 << 20)),
         processors=max(1, math.ceil(processors)),
-        features=tuple(map(str, features)) if isinstance(features, list) else default.features,
+        features=tuple(name for name in features if isinstance(name, str)) if isinstance(features, list) else FEATURES,
         system_message=message.strip() if isinstance(message, str) else "",
         iterations=None if iterations is None else int(iterations),
     )
@@ -89,9 +94,8 @@ def _refuse(reader: _Reader) -> None:
     """
     language, suffix = reader.values.get("language"), reader.values.get("file_suffix", ".py")
     if suffix != ".py" or (isinstance(language, str) and not language.lower().startswith("python")):
-        raise ProblemError(
-            f"{reader.path} asks for programs in {language or suffix}; only tasks whose programs are Python are run"
-        )
+        named = reprlib.repr(language or suffix)
+        raise ProblemError(f"{reader.path} asks for programs in {named}; only tasks whose programs are Python are run")
     if reader.section("evaluator").flag("use_llm_feedback", default=False):
         raise ProblemError(
             f"{reader.path} sets evaluator.use_llm_feedback: a model would be part of the score, and evaluators here "
@@ -127,16 +131,22 @@ class _Reader:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float) or not (0 < value < math.inf):
             raise self._bad(name, value, "a number above 0")
+        if value > MOST:
+            raise self._bad(name, value, f"at most {MOST:g}")
         return float(value)
 
     def numbers(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
         value = self.values.get(name)
         if value is None:
             return default
-        if not isinstance(value, list) or any(isinstance(x, bool) or not isinstance(x, int | float) for x in value):
+        if not isinstance(value, list) or not all(_is_number(each) for each in value):
             raise self._bad(name, value, "a list of numbers")
         return tuple(map(float, value))
 
     def _bad(self, name: str, value: object, wanted: str) -> ProblemError:
         where = f"{self.name}.{name}" if self.name else name
-        return ProblemError(f"{self.path}: {where} must be {wanted}, not {value!r}"[:300])
+        return ProblemError(f"{self.path}: {where} must be {wanted}, not {reprlib.repr(value)}"[:300])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MOST <= value <= MOST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,8 @@ from evaluators.program import ProgramError, parse_program
 
 SHIMMED = frozenset({"openevolve"})
 """What we stand in for; see `evaluators.foreign.inside.driver`."""
+
+NEVER_ASKED = SHIMMED | sys.stdlib_module_names | {"__main__"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +61,10 @@ def find_imports(files: Mapping[str, bytes], roots: Iterable[str], folders: Iter
             own = _own_file(each.module, files, places)
             if own:
                 waiting.append(own)
-            elif top in sys.stdlib_module_names or top in SHIMMED or _is_own(top, files, places):
+            elif top in NEVER_ASKED or _is_own(top, files, places):
                 continue
             elif _installed(top):
-                modules[each.module if _exists(each.module) else top] = None
+                modules[each.module if _exists(each.module) and "__" not in each.module else top] = None
             elif each.required:
                 missing.setdefault(top, path)
     return Imports(modules=tuple(sorted(modules)), missing=missing)
@@ -102,10 +105,15 @@ def _is_own(top: str, files: Mapping[str, bytes], folders: Iterable[str]) -> boo
 
 
 def _installed(top: str) -> bool:
+    """Whether it lies among the installed packages: what is loaded ahead runs before the sandbox closes, and whatever
+    else the import path may hold (the folder one works in) is as foreign as the task."""
     try:
-        return importlib.util.find_spec(top) is not None
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return False
+    places = [spec.origin] if spec and spec.origin else list(spec.submodule_search_locations or []) if spec else []
+    sites = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    return any(Path(place).resolve().is_relative_to(site) for place in places for site in sites)
 
 
 def _exists(module: str) -> bool:

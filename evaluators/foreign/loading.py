@@ -8,12 +8,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from evaluators.foreign.config import TaskConfig, read_config
 from evaluators.foreign.imports import Imports, find_imports
+from evaluators.lines import printable
 from evaluators.problem import ProblemError
 from evaluators.program import ProgramError, parse_program
+from evaluators.scopes import top_level_bindings
 
 PROGRAMS = ("initial_program", "initial", "program")
 EVALUATORS = ("evaluator.py", "evaluator/evaluator.py")
@@ -48,7 +50,7 @@ class ForeignTask:
     @property
     def name(self) -> str:
         """The folder's name; with the one above where that is a number, as in ``hexagon_packing-11``."""
-        own, above = self.folder.name, self.folder.parent.name
+        own, above = printable(self.folder.name), printable(self.folder.parent.name)
         return f"{above}-{own}" if own.isdecimal() and above else own
 
     @cached_property
@@ -73,12 +75,16 @@ class ForeignTask:
 
     @cached_property
     def entry(self) -> str:
-        """The one function of the initial program that the evaluator's text names; empty for none or several."""
-        texts = [content.decode("utf-8", "replace") for path, content in self.files.items() if path == self.evaluator]
-        names = [node.name for node in ast.parse(self.source).body if isinstance(node, ast.FunctionDef)]
+        """The function of the initial program that is all that the task's other files name of it; empty if there is
+        none, or more than that."""
+        texts = [content.decode("utf-8", "replace") for path, content in self.files.items() if path != self.program]
         words = set("".join(c if c.isalnum() or c == "_" else " " for c in " ".join(texts)).split())
-        named = [name for name in dict.fromkeys(names) if name in words]
-        return named[0] if len(named) == 1 else ""
+        named: dict[str, ast.stmt] = {}
+        for statement in ast.parse(self.source).body:
+            if not isinstance(statement, ast.Import | ast.ImportFrom):
+                named |= dict.fromkeys(words.intersection(top_level_bindings(statement)), statement)
+        functions = [name for name, statement in named.items() if isinstance(statement, ast.FunctionDef)]
+        return functions[0] if len(named) == len(functions) == 1 else ""
 
 
 def read_task(folder: Path) -> ForeignTask:
@@ -89,30 +95,32 @@ def read_task(folder: Path) -> ForeignTask:
     """
     if not folder.is_dir():
         raise ProblemError(f"no folder at {folder}\nhint: openevolve:DIR names a folder with a task")
-    program = _program_in(folder)
-    evaluator = next((name for name in EVALUATORS if (folder / name).is_file()), None)
+    files = _files_in(folder)
+    program = _program_in(folder, files)
+    evaluator = next((name for name in EVALUATORS if name in files), None)
     if evaluator is None:
         raise ProblemError(f"{folder} has no {' and no '.join(EVALUATORS)}\nhint: the evaluator defines evaluate(path)")
-    found = [name for name in CONFIGS if (folder / name).is_file()] or sorted(
-        path.name for path in folder.glob("config*.y*ml")
+    found = [name for name in CONFIGS if name in files] or sorted(
+        name for name in files if PurePosixPath(name).match("config*.y*ml") and "/" not in name
     )
     task = ForeignTask(
         folder=folder.resolve(),
-        config=read_config(folder / found[0] if found else None),
+        config=read_config(folder / found[0], files[found[0]]) if found else TaskConfig(),
         config_file=found[0] if found else "",
         evaluator=evaluator,
         program=program,
-        files=_files_in(folder),
+        files=files,
     )
     _check(task)
     return task
 
 
-def _program_in(folder: Path) -> str:
+def _program_in(folder: Path, files: Mapping[str, bytes]) -> str:
     for stem in PROGRAMS:
-        if (folder / f"{stem}.py").is_file():
+        if f"{stem}.py" in files:
             return f"{stem}.py"
-    others = sorted(path.name for stem in (*PROGRAMS, "initial_prompt") for path in folder.glob(f"{stem}.*"))
+    stems = (*PROGRAMS, "initial_prompt")
+    others = sorted(name for name in files if "/" not in name and name.partition(".")[0] in stems)
     if others:
         raise ProblemError(f"{folder} starts from {others[0]}, and only tasks whose programs are Python are run")
     raise ProblemError(f"{folder} has no initial_program.py\nhint: a task has an initial program to start from")
@@ -148,7 +156,7 @@ def _check(task: ForeignTask) -> None:
             tree = parse_program(task.files[path].decode("utf-8"))
         except (ProgramError, UnicodeDecodeError) as error:
             raise ProblemError(f"{task.folder / path} is no Python: {error}") from error
-        if path == task.evaluator and "evaluate" not in _defined(tree):
+        if path == task.evaluator and not any("evaluate" in top_level_bindings(each) for each in tree.body):
             raise ProblemError(f"{task.folder / path} defines no function evaluate(program_path)")
     if task.imports.missing:
         told = ", ".join(f"{name!r} (imported by {path})" for name, path in sorted(task.imports.missing.items()))
@@ -156,15 +164,3 @@ def _check(task: ForeignTask) -> None:
             f"task {task.name} needs packages that are not installed here: {told}\n"
             f"hint: pip install {' '.join(sorted(task.imports.missing))}, or whatever the task's requirements call them"
         )
-
-
-def _defined(tree: ast.Module) -> set[str]:
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.ImportFrom):
-            names.update(alias.asname or alias.name for alias in node.names)
-    return names

@@ -18,6 +18,7 @@ from evaluators.foreign.arena import ForeignGuest, limits_of, preloaded
 from evaluators.foreign.claim import CLAIM, PREFIX
 from evaluators.foreign.loading import ForeignTask, read_task
 from evaluators.foreign.result import Said, check_error, merged, passes, score_of, told
+from evaluators.lines import printable
 from evaluators.model import EvaluatorError, Metric, Split
 from evaluators.problem import Declaration, Descriptor, Guest, Measured, ProblemError, RefusedError, Relation
 from evaluators.region import has_regions
@@ -31,6 +32,7 @@ REVISION = 1
 REPEATS = {Split.TRAIN: 1, Split.VALIDATION: 3, Split.HIDDEN: 5}
 """How often a candidate is evaluated in a block. With one repeat nothing is known of the spread."""
 
+SUMMARY_CHARACTERS = 200
 NO_CEILING = 1e300
 """Nothing is proven of the score."""
 
@@ -59,7 +61,8 @@ class ForeignProblem:
         self.task = task
         self.declaration = declare(task)
         self.statement = statement(task)
-        summary = (ast.get_docstring(ast.parse(task.source)) or "the task's initial program").partition("\n")[0]
+        told = (ast.get_docstring(ast.parse(task.source)) or "the task's initial program").partition("\n")[0]
+        summary = printable(told, SUMMARY_CHARACTERS)
         self.seeds = (Seed(name=self.declaration.baseline, summary=summary, source=task.source),)
 
     @property
@@ -133,7 +136,7 @@ def declare(task: ForeignTask) -> Declaration:
     return Declaration(
         name=PREFIX + task.name,
         family="tasks of other tools",
-        title=f"task in OpenEvolve's form at {task.folder}",
+        title=f"task in OpenEvolve's form at {printable(str(task.folder), SUMMARY_CHARACTERS)}",
         entry=task.entry,
         parameters=(),
         optional_parameters=frozenset(),

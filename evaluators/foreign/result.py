@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from evaluators.lines import printable
 from evaluators.model import Outcome
 from evaluators.problem import RefusedError
 
@@ -47,19 +48,19 @@ def read_said(value: object) -> Said:
     if kind != "result":
         if not isinstance(kind, str):
             raise forged
-        reason = f"the evaluator returned a {_line(kind)}, neither a dict of metrics nor an EvaluationResult"
+        reason = f"the evaluator returned a {printable(kind)}, neither a dict of metrics nor an EvaluationResult"
         raise RefusedError(Outcome.WRONG, reason, check="result")
     numbers: dict[str, float] = {}
     flags: dict[str, bool] = {}
     texts: dict[str, str] = {}
     for name, what, text in _rows(value.get("metrics"), 3, forged):
         if what == "number":
-            numbers[_line(name)] = _number(text, forged)
+            numbers[printable(name)] = _number(text, forged)
         elif what == "flag":
-            flags[_line(name)] = text == "True"
+            flags[printable(name)] = text == "True"
         else:
-            texts[_line(name)] = text
-    artifacts = {_line(name): text for name, text in _rows(value.get("artifacts"), 2, forged)}
+            texts[printable(name)] = text
+    artifacts = {printable(name): text for name, text in _rows(value.get("artifacts"), 2, forged)}
     return Said(numbers=numbers, flags=flags, texts=texts, artifacts=artifacts)
 
 
@@ -71,15 +72,16 @@ def check_error(said: Said) -> None:
             all where scores are negative.
     """
     if said.texts.get(ERROR):
-        reason = f"the task reports an error: {_line(said.texts[ERROR], 400)}"
+        reason = f"the task reports an error: {printable(said.texts[ERROR], 400)}"
         raise RefusedError(Outcome.WRONG, reason, check="error")
 
 
 def passes(said: Said, threshold: float) -> bool:
     """Whether the next stage runs: by ``combined_score``, else by the mean of all that are numbers but ``error``."""
-    if SCORE in said.numbers:
-        return said.numbers[SCORE] >= threshold
-    counted = [value for name, value in {**said.numbers, **said.flags}.items() if name != ERROR]
+    figures = {**said.numbers, **said.flags}
+    if SCORE in figures:
+        return figures[SCORE] >= threshold
+    counted = [value for name, value in figures.items() if name != ERROR]
     return bool(counted) and sum(counted) / len(counted) >= threshold
 
 
@@ -98,15 +100,16 @@ def merged(before: Said, after: Said) -> Said:
 
 
 def score_of(said: Said, features: Sequence[str]) -> float:
-    """``combined_score``, else the mean of the numbers that are no features.
+    """``combined_score``, else the mean of the figures that are no features; what is true counts 1, what is false 0.
 
     Raises:
         RefusedError: there is none, or it is not finite.
     """
-    if SCORE in said.numbers:
-        score, what = said.numbers[SCORE], SCORE
+    figures = {**said.numbers, **{name: float(flag) for name, flag in said.flags.items()}}
+    if SCORE in figures:
+        score, what = figures[SCORE], SCORE
     else:
-        numbers = {name: value for name, value in said.numbers.items() if not math.isnan(value)}
+        numbers = {name: value for name, value in figures.items() if not math.isnan(value)}
         if not set(numbers) - {ERROR}:
             raise RefusedError(Outcome.WRONG, "the evaluator reports no number to score by", check="score")
         counted = [value for name, value in numbers.items() if name not in features] or list(numbers.values())
@@ -139,9 +142,3 @@ def _number(text: str, forged: RefusedError) -> float:
         return float(text)
     except ValueError:
         raise forged from None
-
-
-def _line(text: str, most: int = 80) -> str:
-    """One printable line."""
-    words = " ".join(text[: 4 * most].split())
-    return "".join(character if character.isprintable() else "?" for character in words)[:most]

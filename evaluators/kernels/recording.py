@@ -19,6 +19,7 @@ from evaluators.host import require_kernel_libraries
 from evaluators.kernels.forms import Call, Form
 from evaluators.kernels.plan import Recording
 from evaluators.kernels.reading import PlanLimits, read_recording
+from evaluators.lines import printable
 from evaluators.model import Outcome
 from evaluators.problem import RefusedError
 from sandbox import Ending, Execution, Limits, Sandbox, Value
@@ -210,12 +211,14 @@ def _value(execution: Execution, log: str) -> Value:
         reason = execution.reason or execution.ending.value
         if execution.ending is Ending.SIGNALLED:
             reason += _diagnostic(log)
-        raise RefusedError(OUTCOMES[execution.ending], _line(reason))
+        raise RefusedError(OUTCOMES[execution.ending], printable(reason, REASON_CHARACTERS))
     value: Any = execution.value
     if isinstance(value, Mapping) and isinstance(value.get("refused"), str):
         outcome = Outcome.WRONG if value.get("wrong") is True else Outcome.CRASHED
         told = value["refused"]
-        raise RefusedError(outcome, _line(told + (_diagnostic(log) if _PASSES_FAILED in told else "")))
+        raise RefusedError(
+            outcome, printable(told + (_diagnostic(log) if _PASSES_FAILED in told else ""), REASON_CHARACTERS)
+        )
     return execution.value
 
 
@@ -223,9 +226,3 @@ def _diagnostic(log: str) -> str:
     """What the compiler prints where its passes fail or it aborts: the first error."""
     found = _DIAGNOSTIC.search(log)
     return f": {found['text']}" if found else ""
-
-
-def _line(text: str) -> str:
-    """One printable line of bounded length, whatever a guest wrote."""
-    line = " ".join(text[: 4 * REASON_CHARACTERS].split())
-    return "".join(character if character.isprintable() else "?" for character in line)[:REASON_CHARACTERS]

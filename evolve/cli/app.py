@@ -164,5 +164,7 @@ def _say(message: str, code: int) -> int:
         # The lower rooms say how to mend it in their last clause.
         what, _, mend = message.rpartition("; ")
         message = f"{what}\nhint: {mend}"
-    click.echo(f"error: {message}", err=True)
+    from reports.text import visible
+
+    click.echo(f"error: {visible(message)}", err=True)
     return code

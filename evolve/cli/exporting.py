@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,7 @@ def _package(run: RunRecord, facts: Declaration, folder: Path, operator: Operato
         benchmark_source=texts.benchmark,
         reproduce=(
             "pip install -c constraints.txt -e " + ("'.[kernels]'" if facts.kernel else "."),
-            f"evolve score {run.config['problem']} {module}.py --workload {run.config['workload']}  # "
+            f"evolve score {shlex.quote(run.config['problem'])} {module}.py --workload {run.config['workload']}  # "
             + ("the task's own evaluator" if facts.claim else "public workloads"),
         ),
         operator=operator,

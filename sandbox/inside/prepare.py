@@ -84,7 +84,8 @@ def prepare(place: Place, wanted: Wanted) -> Prepared:
     else:
         try:
             allowed = [*paths.without(readable, hidden), *packages]
-            listable = paths.module_folders(readable, hidden, packages) if startable else []
+            starts_python = any(Path(program).name.startswith("python") for program in startable)
+            listable = paths.module_folders(readable, hidden, packages) if starts_python else []
             ruleset = landlock.build(allowed, [scratch.parent, "/dev/null"], startable, listable)
         except OSError as error:
             found[Layer.LANDLOCK] = linux.errno_name(error)

@@ -187,8 +187,11 @@ def test_parts_of_a_step_come_together_by_problem() -> None:
     raws.add(steps, "search", {**part({"problems": {"a": 0, "d": 0}}, "not begun"), "result": {}})
     assert raws.together(steps["search"])["problems"] == {"a": 1, "b": 2, "c": 2}, "what was not begun costs nothing"
     assert [one["problems"] for one in steps["search"]][-1] == ["d"]
-    raws.add(steps, "search", part({"problems": {"a": 3}}, "partial"))
-    assert raws.missing(steps, "search", ("a", "b")) == ("a",)
+    raws.add(steps, "search", part({"problems": {"a": 3, "e": 3}}, "partial"))
+    assert raws.together(steps["search"])["problems"]["a"] == 1, "what is whole stays"
+    assert raws.missing(steps, "search", ("a", "e")) == ("e",)
+    raws.add(steps, "search", part({"problems": {"e": 4}}, "broken"))
+    assert raws.together(steps["search"])["problems"]["e"] == 4
 
 
 def test_problems_and_processors_are_dealt_to_the_gpus() -> None:

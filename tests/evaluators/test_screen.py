@@ -6,7 +6,7 @@ import pytest
 
 from evaluators.problem import ProblemError
 from evaluators.registry import load_problem
-from evaluators.screen import FORBIDDEN_NAMES, screen
+from evaluators.screen import ANYTHING, FORBIDDEN_NAMES, screen, screen_by
 
 GOOD = '''"""A program."""
 from __future__ import annotations
@@ -159,6 +159,14 @@ def test_text_outside_the_marked_region_must_stay() -> None:
     assert look(template.replace("import math", "import math as m")) == (
         "changes part 1 of the text outside the marked regions: 'import math as m'"
     )
+
+
+def test_a_problem_of_ours_cannot_allow_everything() -> None:
+    """That is for tasks whose score is their own claim."""
+    facts = load_problem("eplb").declaration
+    source = f"import os\n\n\ndef {facts.entry}({', '.join(facts.parameters)}):\n    return os.getpid()\n"
+    assert screen_by(dataclasses.replace(facts, allowed_imports=frozenset({ANYTHING})), source) is not None
+    assert screen_by(dataclasses.replace(facts, allowed_imports=frozenset({ANYTHING}), claim="its own"), source) is None
 
 
 def test_a_template_without_a_region_is_refused() -> None:

@@ -20,6 +20,7 @@ MODULE = "evaluation_module"
 STAGES = ("evaluate", "evaluate_stage1", "evaluate_stage2", "evaluate_stage3")
 CANDIDATE = "candidate/program.py"
 MOST_METRICS, MOST_ARTIFACTS = 64, 64
+DECISIVE = ("combined_score", "error")
 NAME_CHARACTERS, TEXT_CHARACTERS, ARTIFACT_CHARACTERS = 80, 2000, 8000
 
 RESULT = '''
@@ -122,11 +123,15 @@ def run(stage: str) -> object:
         metrics, artifacts = getattr(result, "metrics", None), getattr(result, "artifacts", None) or {}
     if not isinstance(metrics, dict):
         return {"kind": type(result).__name__[:NAME_CHARACTERS]}
+    # Those that decide come first, so that no number of others pushes them out.
+    ordered = sorted(metrics.items(), key=lambda item: str(item[0]) not in DECISIVE)
+    if len(ordered) > MOST_METRICS:
+        if DECISIVE[0] not in metrics:
+            raise ValueError(f"{len(ordered)} metrics without {DECISIVE[0]}; at most {MOST_METRICS} can be averaged")
+        sys.stdout.write(f"{len(ordered) - MOST_METRICS} of {len(ordered)} metrics are left out\n")
     return {
         "kind": "result",
-        "metrics": [
-            [str(name)[:NAME_CHARACTERS], *_figure(value)] for name, value in list(metrics.items())[:MOST_METRICS]
-        ],
+        "metrics": [[str(name)[:NAME_CHARACTERS], *_figure(value)] for name, value in ordered[:MOST_METRICS]],
         "artifacts": [
             [str(name)[:NAME_CHARACTERS], _text(value)[:ARTIFACT_CHARACTERS]]
             for name, value in list(dict(artifacts).items())[:MOST_ARTIFACTS]

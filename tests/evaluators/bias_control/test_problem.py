@@ -143,16 +143,20 @@ def test_an_illegal_bias_is_wrong_whenever_it_comes(
 
 
 def test_a_bias_that_is_changed_after_the_reply_changes_nothing(problem: BiasControl, stream: BatchStream) -> None:
-    """The judge has its own copy: an array that the program keeps and writes to later is not what is routed with."""
+    """The judge has its own copy: an array that the program keeps and writes to later is not what it is handed back."""
     held = np.zeros(stream.experts, dtype=np.float32)
+    given, came = [np.zeros(stream.experts)], []
 
-    def sly(**_: object) -> np.ndarray:
-        held[:] += 0.01 * np.arange(stream.experts)
+    def sly(bias: np.ndarray, **_: object) -> np.ndarray:
+        held[:] = 9.0
+        came.append(bias.copy())
+        held[:] = 0.01 * len(came) * np.arange(stream.experts)
+        given.append(held.copy())
         return held
 
-    replies = [(0.01 * n * np.arange(stream.experts)).astype(np.float32) for n in range(1, 8)]
-    ours = problem.play(stream, InProcess(sly)).series
-    assert ours == pytest.approx(problem.play(stream, InProcess(replayed(replies))).series, abs=1e-3)
+    problem.play(stream, InProcess(sly))
+    assert len(came) > 2
+    assert np.array_equal(came, given[:-1])
 
 
 def test_the_gate_holds_for_the_quicker_half(problem: BiasControl, stream: BatchStream) -> None:
@@ -240,16 +244,16 @@ def test_experts_are_numbered_anew_in_every_stream(problem: BiasControl) -> None
     assert not any(np.allclose(one, other) for one, other in twins)
 
 
-def test_drawn_tokens_keep_the_means_of_what_was_recorded_and_seldom_repeat(stream: BatchStream) -> None:
+def test_drawn_tokens_keep_the_means_of_what_was_recorded_and_seldom_repeat(problem: BiasControl) -> None:
+    stream = next(s for s in problem.workloads(Split.TRAIN, bytes(32)) if s.path[0] == s.path[-1] == int(s.path[0]))
     affinity = np.concatenate([stream.affinity(batch) for batch in range(8)]).astype(np.float64)
     assert len(np.unique(affinity, axis=0)) > 0.9 * len(affinity)
     logits = np.log(affinity / (1 - affinity))
     shares = np.bincount(stream.domain[stream.picks[:, 0].ravel()], minlength=int(stream.domain.max()) + 1)
     step = int(stream.path[0])
     means = np.stack([stream.logits[step][stream.domain == d].mean(axis=0) for d in range(len(shares))])
-    if stream.path[0] == stream.path[-1] == step:
-        assert logits.mean(axis=0) == pytest.approx(shares @ means / shares.sum(), abs=0.25)
-        assert logits.std() == pytest.approx(stream.logits[step].std(), rel=0.15)
+    assert logits.mean(axis=0) == pytest.approx(shares @ means / shares.sum(), abs=0.25)
+    assert logits.std() == pytest.approx(stream.logits[step].std(), rel=0.15)
 
 
 def test_training_goes_from_step_to_step(problem: BiasControl) -> None:

@@ -120,3 +120,48 @@ def test_what_earlier_runs_left_is_no_part_of_a_task(make_task, monkeypatch):
     monkeypatch.setattr(loading, "MOST_BYTES", 100)
     with pytest.raises(ProblemError, match="written anew"):
         read_task(folder)
+
+
+def test_what_lies_beside_is_not_loaded_ahead(make_task, tmp_path, monkeypatch):
+    """What is loaded ahead runs before the sandbox closes: installed packages alone, and no programs of theirs."""
+    (tmp_path / "toolkit.py").write_text("raise SystemExit('it was run')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = make_task(
+        evaluator="def evaluate(path):\n    import toolkit, numpy.f2py.__main__, numpy.linalg\n    return {}\n"
+    )
+    assert read_task(folder).imports.modules == ("numpy", "numpy.linalg")
+    with pytest.raises(ProblemError, match="'toolkit'"):
+        read_task(make_task(name="b", evaluator="import toolkit\n" + BARE))
+    assert read_task(make_task(name="c", evaluator="import __main__\n" + BARE)).imports.missing == {}
+
+
+@pytest.mark.parametrize(
+    ("program", "entry"),
+    [
+        ("def answer():\n    return 1\n", "answer"),
+        ("TABLE = [1]\n\n\ndef answer():\n    return 1\n", ""),
+        ("class Solver:\n    pass\n\n\ndef answer():\n    return 1\n", ""),
+        ("class Solver:\n    pass\n\n\ndef unnamed():\n    return 1\n", ""),
+    ],
+)
+def test_an_entry_is_all_that_the_task_names_of_a_program(make_task, program, entry):
+    """Else changes of the rest would count as none, and operators would clear it away."""
+    folder = make_task(evaluator=BARE + "# answer\n", program=program, helper__py="# Solver, TABLE\n")
+    assert read_task(folder).entry == entry
+
+
+def test_links_are_no_part_of_a_task(make_task):
+    folder = make_task()
+    (folder / "config_x.yaml").symlink_to("/dev/zero")
+    assert read_task(folder).config_file == ""
+    (folder / "evaluator.py").rename(folder / "other.txt")
+    (folder / "evaluator.py").symlink_to(folder / "other.txt")
+    with pytest.raises(ProblemError, match=r"has no evaluator\.py"):
+        read_task(folder)
+
+
+def test_what_is_shown_of_a_folder_is_printable(make_task):
+    folder = make_task(name="odd\x1b[31m", program='"""Circles \x1b]0;owned\x07"""\n\n\ndef answer():\n    return 1\n')
+    problem = load_problem(f"openevolve:{folder}")
+    shown = [problem.declaration.name, problem.declaration.title, problem.seeds[0].summary]
+    assert all(text.isprintable() for text in shown), shown

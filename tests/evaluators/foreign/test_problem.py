@@ -66,7 +66,7 @@ def obedient(make_task, evaluate):
     folder = make_task(
         evaluator=OBEDIENT,
         program=START,
-        config="evaluator: {timeout: 4, memory_limit_mb: 1500}",
+        config="evaluator: {timeout: 12, memory_limit_mb: 1500}",
         helper__py="def twice(x):\n    return 2 * x\n",
     )
     return lambda body: evaluate(folder, doing(body))
@@ -102,7 +102,7 @@ def test_what_fails_is_an_outcome_with_its_reason(obedient):
         "return {'note': 'none'}": (Outcome.WRONG, "no number to score by"),
         "return 3.0": (Outcome.WRONG, "returned a float"),
         "return {'combined_score': 9, 'error': 'not legal'}": (Outcome.WRONG, "not legal"),
-        "while True:\n    pass": (Outcome.TIMEOUT, "no reply within 4 s"),
+        "while True:\n    pass": (Outcome.TIMEOUT, "no reply within 12 s"),
         "evaluator.os.kill(evaluator.os.getpid(), 9)": (Outcome.CRASHED, "SIGKILL"),
         "evaluator.os._exit(0)": (Outcome.CRASHED, "exit status 0"),
         "return {'combined_score': len(bytearray(1 << 31))}": (Outcome.OUT_OF_MEMORY, "MemoryError"),
@@ -113,6 +113,19 @@ def test_what_fails_is_an_outcome_with_its_reason(obedient):
         assert reason in found.reason, body
         assert found.score is None
     assert obedient('return {"combined_score": 1}').score == 100.0
+
+
+def test_what_decides_is_not_lost_among_many_figures(obedient):
+    many = "{f'case{n}': 0.1 for n in range(80)}"
+    assert obedient(f"return {{**{many}, 'combined_score': 0.9}}").score == pytest.approx(90.0)
+    assert "not legal" in obedient(f"return {{**{many}, 'combined_score': 0.9, 'error': 'not legal'}}").reason
+    refused = obedient(f"return {many}")
+    assert (refused.outcome, refused.score) == (Outcome.CRASHED, None)
+    assert "80 metrics without combined_score" in refused.reason
+
+
+def test_what_is_true_counts_one(obedient):
+    assert obedient("return {'speed': 3.0, 'right': True}").score == pytest.approx(200.0)
 
 
 def test_nothing_is_written_outside_nobody_is_called_and_nobody_is_left(obedient, tmp_path):
