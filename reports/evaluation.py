@@ -11,7 +11,7 @@ from evaluators.foreign.claim import CLAIM, is_claimed, reported_by
 from evaluators.model import Evaluation, Metric, Outcome, WorkloadResult
 from evaluators.statistics import Estimate
 from reports.formats import Column, Listing
-from reports.text import duration, one_line, points, quantity, visible, with_interval
+from reports.text import duration, interval, one_line, points, quantity, visible, with_interval
 
 LOG_LINES = 20
 
@@ -92,7 +92,7 @@ def headline(evaluation: Evaluation) -> str:
     score = with_interval(evaluation.score, evaluation.low, evaluation.high, evaluation.n)
     if is_claimed(evaluation):
         return f"ok: {score} points, {CLAIM} (n = {evaluation.n}; {place})"
-    span = f"95 % interval {points(evaluation.low)} to {points(evaluation.high)}"
+    span = interval(evaluation.low, evaluation.high, evaluation.n)
     return f"ok: {score} points ({span}, n = {evaluation.n}; {place})"
 
 

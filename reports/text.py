@@ -83,15 +83,24 @@ def signed(score: float | None) -> str:
 
 
 def with_interval(score: float | None, low: float | None, high: float | None, n: int | None = None) -> str:
-    """A score and the half-width of its 95 % interval, ``61.3 ± 0.8``; ``± ?`` where it is unknown.
-
-    An interval without width that rests on one figure (``n``) is unknown too.
-    """
+    """A score and the half-width of its 95 % interval, ``61.3 ± 0.8``; ``± ?`` where it is unknown."""
     if score is None:
         return MISSING
-    if low is None or high is None or not math.isfinite(high - low) or (n == 1 and low == high):
+    if low is None or high is None or not is_known(low, high, n):
         return f"{points(score)} ± ?"
     return f"{points(score)} ± {points((high - low) / 2)}"
+
+
+def is_known(low: float, high: float, n: int | None = None) -> bool:
+    """Whether an interval says anything: one without width that rests on one figure (``n``) does not."""
+    return math.isfinite(high - low) and not (n == 1 and low == high)
+
+
+def interval(low: float | None, high: float | None, n: int | None = None) -> str:
+    """A 95 % interval in words."""
+    if low is None or high is None or not is_known(low, high, n):
+        return "interval unknown"
+    return f"95 % interval {points(low)} to {points(high)}"
 
 
 def estimate_text(estimate: Estimate | None) -> str:

@@ -115,7 +115,8 @@ def estimate(value: Estimate | None) -> Clean:
 
 def lead(value: Estimate) -> Clean:
     """A difference of scores with its 95 % interval, and whether that makes it noise."""
-    verdict = "" if value.low > 0 or value.high < 0 else ", so it may be noise"
+    shown = text.is_known(value.low, value.high, value.n) and (value.low > 0 or value.high < 0)
+    verdict = "" if shown else ", so it may be noise"
     return Clean(f"{difference(value.mean)} ({_interval(value)}{verdict})")
 
 
@@ -151,8 +152,7 @@ FILTERS = (
 
 
 def _interval(value: Estimate) -> str:
-    low, high = text.points(value.low), text.points(value.high)
-    return "interval unknown" if "?" in low + high else f"95 % interval {low} to {high}"
+    return text.interval(value.low, value.high, value.n)
 
 
 def _unmarked(value: str) -> str:
