@@ -134,7 +134,8 @@ def _package(run: RunRecord, facts: Declaration, folder: Path, operator: Operato
         benchmark_source=texts.benchmark,
         reproduce=(
             "pip install -c constraints.txt -e " + ("'.[kernels]'" if facts.kernel else "."),
-            f"evolve score {shlex.quote(str(run.config['problem']))} {module}.py --workload {run.config['workload']}  # "
+            f"evolve score {shlex.quote(str(run.config['problem']))} {module}.py "
+            f"--workload {run.config['workload']}  # "
             + ("the task's own evaluator" if facts.claim else "public workloads"),
         ),
         operator=operator,
