@@ -27,7 +27,7 @@ BLOCKS_VERSION = 1
 SHARES = (0.30, 0.45, 0.60)
 """Budgets, as shares of the experts that a block's tokens chose."""
 
-DRAWS: Mapping[Split, int] = {Split.TRAIN: 2, Split.VALIDATION: 2, Split.HIDDEN: 3}
+DRAWS: Mapping[Split, int] = {Split.TRAIN: 2, Split.VALIDATION: 2, Split.HIDDEN: 4}
 """How often each kind of stream is drawn, each time of another model where the source has several."""
 
 BLOCKS: Mapping[Split, int] = {Split.TRAIN: 12, Split.VALIDATION: 12, Split.HIDDEN: 10}
