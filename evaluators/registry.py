@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from evaluators.foreign.claim import PREFIX as OPENEVOLVE
+from evaluators.lines import path_behind
 from evaluators.problem import Problem, ProblemError
 
 BUILT_IN = {
@@ -78,9 +79,8 @@ def settled_name(name: str) -> str:
     if name in BUILT_IN:
         return name
     for prefix in (KERNELBENCH, OPENEVOLVE):
-        before, found, path = name.rpartition(prefix)
-        if found:
-            return prefix + str((Path(before) / path).resolve())
+        if prefix in name:
+            return prefix + str(path_behind(prefix, name).resolve())
     return str(Path(name).resolve())
 
 

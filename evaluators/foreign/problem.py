@@ -18,7 +18,7 @@ from evaluators.foreign.arena import ForeignGuest, limits_of, preloaded
 from evaluators.foreign.claim import CLAIM, PREFIX
 from evaluators.foreign.loading import ForeignTask, read_task
 from evaluators.foreign.result import Said, check_error, merged, passes, score_of, told
-from evaluators.lines import printable
+from evaluators.lines import path_behind, printable
 from evaluators.model import EvaluatorError, Metric, Split
 from evaluators.problem import Declaration, Descriptor, Guest, Measured, ProblemError, RefusedError, Relation
 from evaluators.region import has_regions
@@ -183,8 +183,7 @@ these can be imported: {packages}.
 
 def folder_of(name: str) -> Path:
     """The folder in ``openevolve:DIR``; what stands before the prefix is where it is relative to."""
-    before, _, folder = name.rpartition(PREFIX)
-    return Path(before) / folder
+    return path_behind(PREFIX, name)
 
 
 def load_foreign(name: str, workload: str) -> ForeignProblem:

@@ -19,6 +19,7 @@ from evaluators.kernels.kernelbench.task import KernelBenchTask, TracedCase
 from evaluators.kernels.kernelbench.trace import TraceError, parameter_of
 from evaluators.kernels.problem import LEAST_GAP, METRICS, NOMINAL_GAP, KernelProblem, only_generated
 from evaluators.kernels.task import KernelWorkload
+from evaluators.lines import path_behind
 from evaluators.model import EvaluatorError, Metric
 from evaluators.problem import Declaration, Descriptor, Guest, Measured, ProblemError
 from sandbox import Limits, Sandbox
@@ -160,8 +161,7 @@ Score 0: {zero}. 100: the floor of the machine on every shape.
 
 def file_of(name: str) -> Path:
     """The path in ``kernelbench:FILE``; what stands before the prefix is the folder that it is relative to."""
-    folder, _, file = name.rpartition(PREFIX)
-    return Path(folder) / file
+    return path_behind(PREFIX, name)
 
 
 def load_kernelbench(name: str, workload: str) -> KernelBenchProblem:

@@ -112,6 +112,37 @@ def beyond_overall(check: str, what: str, error: float, size: float, budget: flo
     )
 
 
+def beyond_sums(
+    errors: Tensor,
+    right: Tensor,
+    noise: tuple[float, float],
+    usual: tuple[float, float],
+    budget: float,
+    systematic: float,
+) -> Fault | None:
+    """Refuse errors of y that add up: their sum, and that along what is right, which a missing part points against.
+
+    Args:
+        errors: signed, in float64.
+        right: what is right, of the same shape.
+        noise: standard errors of the two sums.
+        usual: what an honest program's errors come to in them.
+        budget: in standard errors.
+        systematic: share of the size of what is right that is allowed beside.
+    """
+    along = (errors * right).sum(), right.square().sum()
+    sums = (("", errors.sum(), right.abs().sum()), (" along what is right", *along))
+    for (what, total, size), spread, honest in zip(sums, noise, usual, strict=True):
+        error = float(total) - honest
+        if abs(error) > budget * spread + systematic * float(size) + TINY:
+            reason = (
+                f"errors of y{what} add up to {error / max(float(size), TINY):.3g} of its size more than an honest "
+                f"program's, {abs(error) / max(spread, TINY):.3g} of their standard errors; budget {budget:g}"
+            )
+            return Fault(check="bias", reason=reason)
+    return None
+
+
 def out_of_range(ids: Tensor, count: int) -> Fault | None:
     """Refuse ids that are not in ``0 .. count - 1``."""
     found = first((ids < 0) | (ids >= count))

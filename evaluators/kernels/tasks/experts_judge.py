@@ -17,6 +17,7 @@ from evaluators.kernels.tasks.errors import (
     beyond_element,
     beyond_overall,
     beyond_row,
+    beyond_sums,
     error_of,
     not_finite,
 )
@@ -172,20 +173,8 @@ def _global(judged: _Judged) -> Fault | None:
 
 
 def _bias(judged: _Judged) -> Fault | None:
-    """Look at the errors' sum, and at their sum along what is right, against which a missing part points."""
     right = judged.truth
-    along = (judged.errors * right.right).sum(), right.right.square().sum()
-    sums = (("", judged.errors.sum(), right.right.abs().sum()), (" along what is right", *along))
-    for (what, total, size), noise, usual in zip(sums, right.noise, right.usual, strict=True):
-        error = float(total) - usual
-        if abs(error) > right.budgets.bias * noise + SYSTEMATIC * float(size) + TINY:
-            reason = (
-                f"errors of y{what} add up to {error / max(float(size), TINY):.3g} of its size more than an honest "
-                f"program's, {abs(error) / max(noise, TINY):.3g} of their standard errors; "
-                f"budget {right.budgets.bias:g}"
-            )
-            return Fault(check="bias", reason=reason)
-    return None
+    return beyond_sums(judged.errors, right.right, right.noise, right.usual, right.budgets.bias, SYSTEMATIC)
 
 
 CHECKS: dict[str, Callable[[_Judged], Fault | None]] = {
